@@ -1,0 +1,138 @@
+# tokenfirst: build, test, run.  `make help` lists the targets.
+#
+# Folders are discovered, so a new source file needs no line here. One variant of the program
+# lives in one BUILD folder:  make BUILD=build/asan SANITIZE=address,undefined
+
+BUILD    ?= build
+PREFIX   ?= /usr/local
+SANITIZE ?=
+WERROR   ?= -Werror
+VERSION  := 0.1.0
+
+PACKAGES := libmicrohttpd jansson libcurl sqlite3 libcrypto
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wvla -Wformat=2 $(WERROR)
+CFLAGS   ?= -O2 -g
+DEFINES  := -D_GNU_SOURCE -DTOKENFIRST_VERSION='"$(VERSION)"'
+
+ifeq ($(SANITIZE),)
+HARDEN_C := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN_L := -pie -Wl,-z,relro,-z,now
+else
+# no-recover: a finding ends the process with an error, else a run could not fail
+HARDEN_C := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -fPIE
+HARDEN_L := -fsanitize=$(SANITIZE) -pie
+endif
+
+# The hash threads reuse their memory by wrapping libsodium's mmap, which takes the static
+# library; without it the program is the same, with libsodium's own allocation (arena_plain.c).
+SODIUM_STATIC := $(wildcard $(shell $(CC) -print-file-name=libsodium.a))
+ifneq ($(SODIUM_STATIC),)
+ARENA       := server/auth/arena.c
+SODIUM_LIBS := $(SODIUM_STATIC) -Wl,--wrap=mmap,--wrap=munmap
+else
+ARENA       := server/auth/arena_plain.c
+SODIUM_LIBS := -lsodium
+endif
+
+# Expanded when first needed: on a fresh machine pkg-config comes with `make deps`.
+PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+ALL_CFLAGS = -std=c11 -pthread -I. $(DEFINES) $(WARNINGS) $(HARDEN_C) $(CFLAGS) $(PKG_CFLAGS)
+ALL_LIBS   = $(PKG_LIBS) $(SODIUM_LIBS) -lm
+
+SOURCES := $(filter-out server/main.c server/auth/arena.c server/auth/arena_plain.c, \
+             $(wildcard config/*.c background/*/*.c server/*.c server/*/*.c)) $(ARENA)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY := $(BUILD)/libtokenfirst.a
+PROGRAM := $(BUILD)/tokenfirst
+
+# tests/support: programs of their own (sinks, load generator), and a library for the tests
+SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted
+SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c),$(wildcard tests/support/*.c))
+SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
+SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard $(SUPPORT_PROGRAMS:%=tests/support/%.c)))
+CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/crash/*.c))
+RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
+
+.PHONY: all deps tests support run test lint format check-asan check-tsan check-valgrind bench install clean help
+.SECONDARY:
+
+all: $(PROGRAM)
+
+help:
+	@echo "make            build $(PROGRAM)"
+	@echo "make run        demo: sinks, server, user alice, lines to paste; Ctrl-C ends it"
+	@echo "make test       every test"
+	@echo "make lint       formatting, static analysis, floors, banned calls"
+	@echo "make check-asan | check-tsan | check-valgrind   the tests under each tool"
+	@echo "make bench      the benchmarks; QUICK=1 for a short run"
+	@echo "make install    to \$$(DESTDIR)\$$(PREFIX)"
+
+$(PROGRAM): $(BUILD)/server/main.o $(LIBRARY)
+	$(CC) $(HARDEN_L) -pthread -o $@ $< $(LIBRARY) $(ALL_LIBS)
+
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SUPPORT_LIBRARY): $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(CRITERION_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
+	$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(LIBRARY) $(ALL_LIBS) -lcriterion
+
+$(RACE_TESTS) $(SUPPORT_BINARIES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
+	$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(LIBRARY) $(ALL_LIBS)
+
+tests: all support $(CRITERION_TESTS) $(RACE_TESTS)
+support: $(SUPPORT_BINARIES)
+
+deps:
+	@scripts/install-deps
+
+# Each of these is enough alone on a fresh machine. The second make sees what was just installed.
+run: deps
+	@$(MAKE) --no-print-directory all support
+	@BUILD=$(BUILD) scripts/demo/run
+
+test: deps
+	@$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) scripts/test
+
+check-asan: deps
+	@scripts/check-sanitizer asan
+
+check-tsan: deps
+	@scripts/check-sanitizer tsan
+
+check-valgrind: deps
+	@$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) scripts/check-valgrind
+
+lint: deps
+	@scripts/lint
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+bench: deps
+	@$(MAKE) --no-print-directory all support
+	@BUILD=$(BUILD) scripts/bench/run $(if $(QUICK),--quick)
+
+install: all
+	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tokenfirst
+	install -D -m 0644 config/minimal.json $(DESTDIR)$(PREFIX)/share/tokenfirst/minimal.json
+	install -D -m 0644 config/full.json $(DESTDIR)$(PREFIX)/share/tokenfirst/full.json
+	install -d $(DESTDIR)$(PREFIX)/share/tokenfirst/templates
+	install -m 0644 config/templates/* $(DESTDIR)$(PREFIX)/share/tokenfirst/templates
+	install -D -m 0644 scripts/tokenfirst.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tokenfirst.service
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell [ -d $(BUILD) ] && find $(BUILD) -name '*.d')
