@@ -1,0 +1,80 @@
+#include "background/effects/event.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/telemetry/histogram.h"
+#include "background/telemetry/metrics.h"
+
+static void event_free(struct event *event)
+{
+	free(event->type);
+	free(event->subject);
+	free(event->data);
+	free(event);
+}
+
+struct event *event_new(const char *id, const char *type, const char *subject, const char *data, int64_t user_id,
+	const char *traceparent, int64_t created_ms)
+{
+	struct event *event = calloc(1, sizeof(*event));
+	if (event == NULL)
+		return NULL;
+	snprintf(event->id, sizeof(event->id), "%s", id);
+	snprintf(event->traceparent, sizeof(event->traceparent), "%s", traceparent);
+	event->created_ms = created_ms;
+	event->user_id = user_id;
+	event->type = strdup(type);
+	event->subject = strdup(subject);
+	event->data = strdup(data);
+	atomic_init(&event->references, 1);
+	atomic_init(&event->cost_parts, -1);
+	atomic_init(&event->cost_us, 0);
+	if (event->type == NULL || event->subject == NULL || event->data == NULL) {
+		event_free(event);
+		return NULL;
+	}
+	return event;
+}
+
+struct event *event_ref(struct event *event)
+{
+	unsigned before = atomic_fetch_add_explicit(&event->references, 1, memory_order_relaxed);
+	assert(before > 0);
+	(void)before;
+	return event;
+}
+
+void event_unref(struct event *event)
+{
+	if (event == NULL)
+		return;
+	/* release: what this thread did with the event is done; acquire: so is what all others did */
+	unsigned before = atomic_fetch_sub_explicit(&event->references, 1, memory_order_acq_rel);
+	assert(before > 0);
+	if (before != 1)
+		return;
+	if (atomic_load_explicit(&event->cost_parts, memory_order_relaxed) > 0)
+		counter_add(event->cost_skipped, 1);
+	event_free(event);
+}
+
+void event_cost_begin(struct event *event, int parts, struct histogram *seconds, struct counter *skipped)
+{
+	assert(parts > 0);
+	event->cost_seconds = seconds;
+	event->cost_skipped = skipped;
+	atomic_store_explicit(&event->cost_parts, parts, memory_order_relaxed);
+}
+
+void event_cost_add(struct event *event, int64_t duration_us)
+{
+	if (atomic_load_explicit(&event->cost_parts, memory_order_relaxed) <= 0)
+		return;
+	atomic_fetch_add_explicit(&event->cost_us, duration_us, memory_order_relaxed);
+	/* whoever brings the last part sees the durations of all others */
+	if (atomic_fetch_sub_explicit(&event->cost_parts, 1, memory_order_acq_rel) == 1)
+		histogram_observe(event->cost_seconds, atomic_load_explicit(&event->cost_us, memory_order_relaxed));
+}

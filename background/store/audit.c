@@ -1,0 +1,19 @@
+#include "background/store/audit.h"
+
+int audit_add(struct db *writer, const struct audit_entry *entry)
+{
+	static const char sql[] = "INSERT INTO audit (at_ms, type, user_id, session_id, client, request_id)"
+				  " VALUES ($1, $2, $3, $4, $5, $6)";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(writer, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, entry->at_ms);
+	db_bind_text(s, 2, entry->type);
+	db_bind_int(s, 3, entry->user_id);
+	db_bind_int(s, 4, entry->session_id);
+	db_bind_text(s, 5, entry->client);
+	db_bind_text(s, 6, entry->request_id);
+	return db_run(s);
+}

@@ -1,0 +1,229 @@
+/*
+ * Writing the outbox. Each row that becomes pending or dead, or ceases to be, is counted
+ * in the table counters by the same transaction: counts are then as durable as the rows,
+ * and a start need not count a million of them.
+ *
+ * Rows settle in bulk, and many of them move the same few counters, so a call adds up the
+ * changes in memory and writes each counter once.
+ */
+#include "background/store/outbox.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "config/limits.h"
+
+#define KIND_PENDING "pending"
+
+struct fold {
+	size_t count;
+	struct {
+		const char *effect, *kind;
+		int64_t delta;
+	} items[LIMIT_OUTBOX_FOLD];
+};
+
+const char *effect_state_text(enum effect_state state)
+{
+	switch (state) {
+	case EFFECT_PENDING:
+		return "pending";
+	case EFFECT_DELIVERED:
+		return "delivered";
+	case EFFECT_DEAD:
+		return "dead";
+	case EFFECT_DISCARDED:
+		return "discarded";
+	case EFFECT_SKIPPED:
+		return "skipped";
+	}
+	return "unknown";
+}
+
+static int count_change(struct db *db, const char *effect, const char *kind, int64_t delta)
+{
+	static const char sql[] = "INSERT INTO counters (effect, kind, count) VALUES ($1, $2, $3)"
+				  " ON CONFLICT (effect, kind) DO UPDATE SET count = counters.count + excluded.count";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_text(s, 1, effect);
+	db_bind_text(s, 2, kind);
+	db_bind_int(s, 3, delta);
+	return db_run(s);
+}
+
+static int fold_flush(struct fold *fold, struct db *db)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < fold->count && err == 0; i++)
+		if (fold->items[i].delta != 0)
+			err = count_change(db, fold->items[i].effect, fold->items[i].kind, fold->items[i].delta);
+	fold->count = 0;
+	return err;
+}
+
+static int fold_add(struct fold *fold, struct db *db, const char *effect, const char *kind, int64_t delta)
+{
+	for (size_t i = 0; i < fold->count; i++) {
+		if (strcmp(fold->items[i].effect, effect) == 0 && strcmp(fold->items[i].kind, kind) == 0) {
+			fold->items[i].delta += delta;
+			return 0;
+		}
+	}
+	int err = fold->count == LIMIT_OUTBOX_FOLD ? fold_flush(fold, db) : 0;
+	if (err != 0)
+		return err;
+	fold->items[fold->count].effect = effect;
+	fold->items[fold->count].kind = kind;
+	fold->items[fold->count].delta = delta;
+	fold->count++;
+	return 0;
+}
+
+/* For an INSERT … RETURNING id: steps to its end, so that every constraint has been checked, and finishes it. */
+static int run_for_id(struct db_statement *s, int64_t *ret_id)
+{
+	int64_t id = 0;
+
+	int err = db_step(s);
+	if (err == 1) {
+		id = db_int(s, 0);
+		err = db_step(s);
+		assert(err <= 0);
+		if (err == 0)
+			*ret_id = id;
+	}
+	db_finish(s);
+	return err;
+}
+
+int outbox_add_event(struct db *db, struct event *event, const char *unrecorded)
+{
+	static const char sql[] =
+		"INSERT INTO events (event_id, type, user_id, subject, data, traceparent, unrecorded, created_ms)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_text(s, 1, event->id);
+	db_bind_text(s, 2, event->type);
+	db_bind_int(s, 3, event->user_id);
+	db_bind_text(s, 4, event->subject);
+	db_bind_text(s, 5, event->data);
+	db_bind_text(s, 6, event->traceparent);
+	db_bind_text(s, 7, unrecorded);
+	db_bind_int(s, 8, event->created_ms);
+	return run_for_id(s, &event->row);
+}
+
+int outbox_add_effect(struct db *db, const struct event *event, const char *effect, const char *delivery,
+	const char *dead_cause, int attempts, int64_t due_ms, const char *log, int64_t *ret_row)
+{
+	static const char sql[] = "INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms,"
+				  " settled_ms, cause, reason, log)"
+				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10) RETURNING id";
+	struct db_statement *s = NULL;
+	int64_t row = 0;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, event->row);
+	db_bind_text(s, 2, effect);
+	db_bind_text(s, 3, delivery);
+	db_bind_int(s, 4, dead_cause != NULL ? EFFECT_DEAD : EFFECT_PENDING);
+	db_bind_int(s, 5, attempts);
+	db_bind_int(s, 6, due_ms);
+	db_bind_int(s, 7, event->created_ms);
+	db_bind_int(s, 8, dead_cause != NULL ? due_ms : 0);
+	db_bind_text(s, 9, dead_cause != NULL ? dead_cause : "");
+	db_bind_text(s, 10, log);
+	err = run_for_id(s, &row);
+	if (err == 0)
+		err = count_change(db, effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
+	if (err == 0)
+		*ret_row = row;
+	return err;
+}
+
+/* 1: changed the row; 0: stale. */
+static int settle_row(struct db *db, const struct settlement *one)
+{
+	static const char sql[] = "UPDATE effects SET state = $1, attempts = $2,"
+				  " due_ms = CASE WHEN $1 = 0 THEN $3 ELSE due_ms END,"
+				  " settled_ms = $4, cause = $5, reason = $6, reply = $7, log = $8"
+				  " WHERE id = $9 AND state = 0 AND attempts IN ($10 - 1, $10)";
+	struct db_statement *s = NULL;
+
+	assert(one->cause != NULL && one->reason != NULL && one->log != NULL);
+	assert(one->state != EFFECT_DEAD || one->cause[0] != '\0');
+	assert(!one->uncounted || one->attempt > 0);
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, one->state);
+	db_bind_int(s, 2, one->uncounted ? one->attempt - 1 : one->attempt);
+	db_bind_int(s, 3, one->due_ms);
+	db_bind_int(s, 4, one->state == EFFECT_PENDING ? 0 : one->now_ms);
+	db_bind_text(s, 5, one->state == EFFECT_DEAD ? one->cause : "");
+	db_bind_text(s, 6, one->reason);
+	db_bind_text(s, 7, one->reply);
+	db_bind_text(s, 8, one->log);
+	db_bind_int(s, 9, one->row);
+	db_bind_int(s, 10, one->attempt);
+	err = db_run(s);
+	return err != 0 ? err : db_changes(db) > 0;
+}
+
+int outbox_settle(struct db *db, const struct settlement *settlements, size_t count, size_t *ret_stale)
+{
+	struct fold fold;
+	size_t stale = 0;
+
+	fold.count = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct settlement *one = &settlements[i];
+		int err = settle_row(db, one);
+		if (err < 0)
+			return err;
+		if (err == 0) {
+			stale++;
+			continue;
+		}
+		if (one->state == EFFECT_PENDING)
+			continue;
+		err = fold_add(&fold, db, one->effect, KIND_PENDING, -1);
+		if (err == 0 && one->state == EFFECT_DEAD)
+			err = fold_add(&fold, db, one->effect, one->cause, 1);
+		if (err != 0)
+			return err;
+	}
+	int err = fold_flush(&fold, db);
+	if (err == 0)
+		*ret_stale = stale;
+	return err;
+}
+
+int outbox_mark_started(struct db *db, const struct started *started, size_t count)
+{
+	static const char sql[] = "UPDATE effects SET attempts = $1 WHERE id = $2 AND state = 0 AND attempts < $1";
+	struct db_statement *s = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		int err = db_prepare(db, sql, &s);
+		if (err != 0)
+			return err;
+		db_bind_int(s, 1, started[i].attempt);
+		db_bind_int(s, 2, started[i].row);
+		err = db_run(s);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,177 @@
+/*
+ * The schema, as a list of steps that is only ever appended to. The number of steps taken
+ * stands in the table schema_version; each step and its number are one transaction, so a
+ * process that dies between two of them goes on with the next. A store that has taken more
+ * steps than this program knows is left alone: an older program does not know what the
+ * rows of a newer one mean.
+ */
+#include <stdio.h>
+
+#include "background/store/store.h"
+
+/* Taken at each start: writes nothing where the table is there. */
+static const char version_0[] = "CREATE TABLE IF NOT EXISTS schema_version ("
+				" id INTEGER PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);"
+				"INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;";
+
+static const char version_1[] =
+	"CREATE TABLE users ("
+	" id INTEGER PRIMARY KEY,"
+	" public_id TEXT NOT NULL UNIQUE,"
+	" username TEXT NOT NULL,"
+	" username_key TEXT NOT NULL UNIQUE,"
+	" email TEXT,"
+	" email_key TEXT UNIQUE,"
+	" password TEXT NOT NULL,"
+	" admin BIGINT NOT NULL,"
+	" disabled BIGINT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" updated_ms BIGINT NOT NULL);"
+
+	"CREATE TABLE sessions ("
+	" id INTEGER PRIMARY KEY,"
+	" user_id BIGINT NOT NULL REFERENCES users (id),"
+	" generation BIGINT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" refreshed_ms BIGINT NOT NULL,"
+	" expires_ms BIGINT NOT NULL,"
+	" revoked_ms BIGINT NOT NULL,"
+	" client TEXT NOT NULL,"
+	" user_agent TEXT NOT NULL);"
+	"CREATE INDEX sessions_user ON sessions (user_id);"
+
+	"CREATE TABLE signing_keys ("
+	" kid TEXT PRIMARY KEY,"
+	" alg TEXT NOT NULL,"
+	" private BYTEA NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" retired_ms BIGINT NOT NULL DEFAULT 0);"
+
+	"CREATE TABLE server_secrets (name TEXT PRIMARY KEY, value BYTEA NOT NULL);"
+
+	"CREATE TABLE audit ("
+	" id INTEGER PRIMARY KEY,"
+	" at_ms BIGINT NOT NULL,"
+	" type TEXT NOT NULL,"
+	" user_id BIGINT NOT NULL,"
+	" session_id BIGINT NOT NULL,"
+	" client TEXT NOT NULL,"
+	" request_id TEXT NOT NULL);"
+
+	"CREATE TABLE events ("
+	" id INTEGER PRIMARY KEY,"
+	" event_id TEXT NOT NULL UNIQUE,"
+	" type TEXT NOT NULL,"
+	" user_id BIGINT NOT NULL,"
+	" subject TEXT NOT NULL,"
+	" data TEXT NOT NULL,"
+	" traceparent TEXT NOT NULL,"
+	" unrecorded TEXT NOT NULL,"
+	" created_ms BIGINT NOT NULL);"
+
+	"CREATE TABLE effects ("
+	" id INTEGER PRIMARY KEY,"
+	" event BIGINT NOT NULL REFERENCES events (id),"
+	" effect TEXT NOT NULL,"
+	" delivery TEXT NOT NULL,"
+	" state BIGINT NOT NULL,"
+	" attempts BIGINT NOT NULL,"
+	" due_ms BIGINT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" settled_ms BIGINT NOT NULL,"
+	" cause TEXT NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" reply TEXT,"
+	" log TEXT NOT NULL);"
+	/* what is settled leaves this index, so a search for due rows costs the same beside any history */
+	"CREATE INDEX effects_due ON effects (effect, due_ms, id) WHERE state = 0;"
+	"CREATE INDEX effects_event ON effects (event);"
+
+	"CREATE TABLE counters ("
+	" effect TEXT NOT NULL,"
+	" kind TEXT NOT NULL,"
+	" count BIGINT NOT NULL,"
+	" PRIMARY KEY (effect, kind));"
+
+	/* one row, rewritten to see whether the store can write */
+	"CREATE TABLE store_probe (id INTEGER PRIMARY KEY CHECK (id = 1), count BIGINT NOT NULL);"
+	"INSERT INTO store_probe (id, count) VALUES (1, 0);";
+
+/* steps[n] leads from version n to n + 1 */
+static const char *const steps[] = {version_1};
+enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
+
+static int read_version(struct db *writer, int64_t *ret_version)
+{
+	static const char sql[] = "SELECT version FROM schema_version WHERE id = 1";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(writer, sql, &s);
+	if (err != 0)
+		return err;
+	err = db_step(s);
+	if (err == 1) {
+		*ret_version = db_int(s, 0);
+		err = 0;
+	} else if (err == 0) {
+		err = ERR_NOT_FOUND;
+	}
+	db_finish(s);
+	return err;
+}
+
+static int set_version(struct db *writer, int64_t version)
+{
+	static const char sql[] = "UPDATE schema_version SET version = $1 WHERE id = 1";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(writer, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, version);
+	return db_run(s);
+}
+
+/* `version` 0: leaves the number alone. */
+static int take_step(struct db *writer, const char *sql, int64_t version)
+{
+	int err = db_begin(writer);
+	if (err != 0)
+		return err;
+	err = db_execute(writer, sql);
+	if (err == 0 && version != 0)
+		err = set_version(writer, version);
+	if (err != 0) {
+		db_rollback(writer);
+		return err;
+	}
+	return db_commit(writer);
+}
+
+int schema_migrate(struct db *writer, char ret_why[256])
+{
+	int64_t version = 0;
+
+	int err = take_step(writer, version_0, 0);
+	if (err == 0)
+		err = read_version(writer, &version);
+	if (err != 0) {
+		snprintf(ret_why, 256, "can't read the schema's version: %s", db_message(writer));
+		return ERR_STORE;
+	}
+	if (version < 0 || version > VERSION) {
+		snprintf(ret_why, 256,
+			"the store has schema version %lld, this program knows versions up to %d: use a newer program",
+			(long long)version, VERSION);
+		return ERR_STORE;
+	}
+	for (; version < VERSION; version++) {
+		err = take_step(writer, steps[version], version + 1);
+		if (err != 0) {
+			snprintf(ret_why, 256, "migration to schema version %lld: %s", (long long)version + 1,
+				db_message(writer));
+			return ERR_STORE;
+		}
+	}
+	return 0;
+}

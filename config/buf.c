@@ -1,0 +1,117 @@
+/*
+ * `data` points to a shared empty string until the first append, so that a buffer
+ * that is never used costs nothing and never needs a NULL check. Capacity doubles,
+ * and one byte above `len` is always reserved for the NUL.
+ */
+#include "config/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 64 };
+
+/* Only ever read: nothing is stored through `data` while the capacity is 0. */
+static char empty[1];
+
+/* Room for `extra` more bytes and the NUL; false and a sticky error otherwise. */
+static bool reserve(struct buf *b, size_t extra)
+{
+	if (b->err)
+		return false;
+	if (extra > b->max - b->len) {
+		b->err = ERR_LIMIT;
+		return false;
+	}
+	size_t need = b->len + extra + 1;
+	if (need <= b->capacity)
+		return true;
+	size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
+	while (capacity < need)
+		capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
+	char *data = realloc(b->capacity ? b->data : NULL, capacity);
+	if (!data) {
+		b->err = ERR_MEMORY;
+		return false;
+	}
+	b->data = data;
+	b->capacity = capacity;
+	return true;
+}
+
+void buf_init(struct buf *b, size_t max)
+{
+	/* one byte is kept back for the NUL */
+	*b = (struct buf){.data = empty, .max = max < SIZE_MAX ? max : SIZE_MAX - 1};
+}
+
+void buf_release(struct buf *b)
+{
+	if (b->capacity)
+		free(b->data);
+	buf_init(b, b->max);
+}
+
+void buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->err = 0;
+	if (b->capacity)
+		b->data[0] = '\0';
+}
+
+void buf_append(struct buf *b, const void *bytes, size_t len)
+{
+	if (!len || !reserve(b, len))
+		return;
+	memcpy(b->data + b->len, bytes, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+
+void buf_append_text(struct buf *b, const char *text)
+{
+	buf_append(b, text, strlen(text));
+}
+
+void buf_vprintf(struct buf *b, const char *format, va_list args)
+{
+	va_list again;
+
+	va_copy(again, args);
+	int len = vsnprintf(NULL, 0, format, args);
+	if (len < 0 && !b->err) {
+		b->err = ERR_LIMIT; /* longer than an int can say */
+	} else if (len > 0 && reserve(b, (size_t)len)) {
+		(void)vsnprintf(b->data + b->len, (size_t)len + 1, format, again);
+		b->len += (size_t)len;
+	}
+	va_end(again);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(b, format, args);
+	va_end(args);
+}
+
+int buf_error(const struct buf *b)
+{
+	return b->err;
+}
+
+char *buf_steal(struct buf *b)
+{
+	/* an empty buffer hands out memory too: the caller frees what it gets, always */
+	if (!reserve(b, 0))
+		return NULL;
+	char *data = b->data;
+	data[b->len] = '\0';
+	buf_init(b, b->max);
+	return data;
+}

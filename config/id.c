@@ -1,0 +1,39 @@
+#include "config/id.h"
+
+#include <sodium.h>
+#include <string.h>
+
+enum { TIME_BITS = 48, RANDOM_BYTES = 10, ID_BYTES = TIME_BITS / 8 + RANDOM_BYTES };
+
+static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+void id_new(char ret_id[ID_SIZE], int64_t now_ms)
+{
+	unsigned char bytes[ID_BYTES];
+	uint64_t time = (uint64_t)now_ms;
+
+	for (int i = 0; i < TIME_BITS / 8; i++)
+		bytes[i] = (unsigned char)(time >> (TIME_BITS - 8 * (i + 1)));
+	randombytes_buf(bytes + TIME_BITS / 8, RANDOM_BYTES);
+
+	/* 26 characters hold 130 bits: two zero bits lead, so the first character is 0 to 7 */
+	unsigned int bits = 0, held = 2;
+	size_t in = 0;
+	for (int out = 0; out < ID_LENGTH; out++) {
+		if (held < 5) {
+			bits = bits << 8 | bytes[in++];
+			held += 8;
+		}
+		held -= 5;
+		ret_id[out] = alphabet[bits >> held & 31];
+		bits &= (1u << held) - 1;
+	}
+	ret_id[ID_LENGTH] = '\0';
+}
+
+bool id_valid(const char *text)
+{
+	if (!text || strspn(text, alphabet) != ID_LENGTH || text[ID_LENGTH])
+		return false;
+	return text[0] <= '7'; /* above, the time would need more than 48 bits */
+}

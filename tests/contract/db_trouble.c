@@ -1,0 +1,169 @@
+/* What can go wrong with a file, and that each is told apart: db_message for people, db_error_kind for the metric. */
+#include "background/store/db.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tests/support/scratch.h"
+
+static struct scratch scratch;
+static struct db *db;
+
+static void setup(void)
+{
+	scratch_make(&scratch);
+	cr_assert_eq(db_open(scratch.url, DB_WRITER, &db), 0);
+	cr_assert_eq(
+		db_execute(db, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n BIGINT NOT NULL, b BYTEA);"
+			       "CREATE TABLE child (id INTEGER PRIMARY KEY, t BIGINT NOT NULL REFERENCES t (id))"),
+		0);
+}
+
+static void teardown(void)
+{
+	db_close(db);
+	scratch_remove(&scratch);
+}
+
+TestSuite(db_trouble, .init = setup, .fini = teardown);
+
+static int insert(struct db *to, const char *name, int64_t n)
+{
+	static const char sql[] = "INSERT INTO t (name, n) VALUES ($1, $2)";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(to, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_text(s, 1, name);
+	db_bind_int(s, 2, n);
+	return db_run(s);
+}
+
+static int64_t count(struct db *in)
+{
+	static const char sql[] = "SELECT count(*) FROM t";
+	struct db_statement *s = NULL;
+
+	cr_assert_eq(db_prepare(in, sql, &s), 0);
+	cr_assert_eq(db_step(s), 1);
+	int64_t n = db_int(s, 0);
+	db_finish(s);
+	return n;
+}
+
+Test(db_trouble, opening_says_what_is_wrong)
+{
+	char why[DB_MESSAGE_SIZE] = "";
+	char url[220];
+	struct db *other = NULL;
+
+	snprintf(url, sizeof(url), "sqlite:%s/none.db", scratch.folder);
+	cr_assert_eq(db_open_why(url, DB_READER, &other, why), ERR_STORE, "a reader creates nothing");
+	cr_assert_not_null(strstr(why, "No such file"), "%s", why);
+	snprintf(url, sizeof(url), "sqlite:%s/none/x.db", scratch.folder);
+	cr_assert_eq(db_open_why(url, DB_WRITER, &other, why), ERR_STORE);
+	cr_assert_not_null(strstr(why, "No such file"), "%s", why);
+
+	snprintf(url, sizeof(url), "sqlite:%s/noise.db", scratch.folder);
+	FILE *file = fopen(url + strlen("sqlite:"), "w");
+	cr_assert_not_null(file);
+	for (int i = 0; i < 1000; i++)
+		fprintf(file, "this is no database\n");
+	fclose(file);
+	cr_assert_eq(db_open_why(url, DB_WRITER, &other, why), ERR_STORE);
+	cr_assert_not_null(strstr(why, "not a database"), "%s", why);
+	cr_assert_null(other);
+}
+
+Test(db_trouble, full_is_told_apart)
+{
+	static char big[1 << 20];
+	static const char sql[] = "INSERT INTO t (n, b) VALUES (1, $1)";
+	struct db_statement *s = NULL;
+
+	cr_assert_eq(db_execute(db, "PRAGMA max_page_count=20"), 0);
+	cr_assert_eq(db_begin(db), 0);
+	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(db_prepare(db, sql, &s), 0);
+	db_bind_blob(s, 1, big, sizeof(big));
+	cr_assert_eq(db_run(s), ERR_STORE);
+	db_rollback(db);
+	cr_assert_str_eq(db_error_kind(db), "full");
+	cr_assert_not_null(strstr(db_message(db), "full"));
+	cr_assert_eq(count(db), 0);
+}
+
+Test(db_trouble, an_io_error_is_told_apart_and_undone)
+{
+	struct rlimit before;
+	struct rlimit none = {.rlim_cur = 0};
+
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	int err = db_begin(db);
+	if (err == 0)
+		err = insert(db, "a", 1);
+	if (err == 0)
+		err = db_commit(db);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	cr_assert_eq(err, ERR_STORE);
+	cr_assert_str_eq(db_error_kind(db), "io");
+	cr_assert_not_null(strstr(db_message(db), "File too large"), "%s", db_message(db));
+	cr_assert_not(db_in_transaction(db));
+	cr_assert_eq(count(db), 0);
+	cr_assert_eq(insert(db, "a", 1), 0);
+}
+
+Test(db_trouble, busy_is_told_apart)
+{
+	struct db *other = NULL;
+
+	cr_assert_eq(db_open(scratch.url, DB_WRITER, &other), 0);
+	cr_assert_eq(db_begin(other), 0);
+	cr_assert_eq(db_begin(db), ERR_STORE);
+	cr_assert_str_eq(db_error_kind(db), "busy");
+	db_rollback(other);
+	cr_assert_eq(db_begin(db), 0);
+	db_rollback(db);
+	db_close(other);
+}
+
+Test(db_trouble, a_torn_page_is_corrupt)
+{
+	char big[8192];
+	char zeros[4096];
+	int64_t pages = 0;
+
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	memset(zeros, 0, sizeof(zeros));
+	for (int i = 0; i < 50; i++) {
+		snprintf(big, 16, "%d", i);
+		big[strlen(big)] = 'x';
+		cr_assert_eq(insert(db, big, i), 0);
+	}
+	db_close(db);
+	FILE *file = fopen(scratch.path, "r+");
+	cr_assert_not_null(file);
+	/* all but the first page, so that the schema is read and the table is not */
+	fseek(file, 0, SEEK_END);
+	pages = ftell(file) / 4096;
+	fseek(file, 4096, SEEK_SET);
+	for (int64_t i = 1; i < pages; i++)
+		cr_assert_eq(fwrite(zeros, sizeof(zeros), 1, file), 1);
+	fclose(file);
+
+	static const char sql[] = "SELECT count(n) FROM t";
+	struct db_statement *s = NULL;
+	cr_assert_eq(db_open(scratch.url, DB_WRITER, &db), 0);
+	cr_assert_eq(db_prepare(db, sql, &s), 0);
+	cr_assert_eq(db_step(s), ERR_STORE);
+	db_finish(s);
+	cr_assert_str_eq(db_error_kind(db), "corrupt");
+}
