@@ -15,11 +15,11 @@
 #include "config/err.h"
 
 struct buf {
-	char *data;      /* never NULL: points to a static "" while empty */
-	size_t len;      /* bytes in use */
+	char *data;	 /* never NULL: points to a static "" while empty */
+	size_t len;	 /* bytes in use */
 	size_t capacity; /* bytes allocated, 0 while `data` is the static "" */
-	size_t max;      /* `len` never exceeds this */
-	int err;         /* 0, ERR_LIMIT or ERR_MEMORY; sticky until buf_reset */
+	size_t max;	 /* `len` never exceeds this */
+	int err;	 /* 0, ERR_LIMIT or ERR_MEMORY; sticky until buf_reset */
 };
 
 /* `max`: the most bytes it may ever hold. */

@@ -1,5 +1,7 @@
 #include "config/err.h"
 
+#include <string.h>
+
 const char *err_text(int err)
 {
 	switch ((enum err)err) {
@@ -33,4 +35,9 @@ const char *err_text(int err)
 		return "denied";
 	}
 	return "unknown error";
+}
+
+const char *err_system_text(int error, char text[ERR_SYSTEM_TEXT_SIZE])
+{
+	return strerror_r(error, text, ERR_SYSTEM_TEXT_SIZE); /* GNU's, which returns the text */
 }

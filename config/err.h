@@ -15,10 +15,10 @@ enum err {
 	ERR_MEMORY = -1,    /* an allocation failed */
 	ERR_SYSTEM = -2,    /* a system call failed; errno says why */
 	ERR_INVALID = -3,   /* input that breaks its grammar or range */
-	ERR_LIMIT = -4,     /* a named limit is reached (queue full, buffer full, too many) */
+	ERR_LIMIT = -4,	    /* a named limit is reached (queue full, buffer full, too many) */
 	ERR_NOT_FOUND = -5, /* no such thing */
 	ERR_EXISTS = -6,    /* a unique name is taken already */
-	ERR_STORE = -7,     /* the store could not read or write (I/O error, disk full, corrupt) */
+	ERR_STORE = -7,	    /* the store could not read or write (I/O error, disk full, corrupt) */
 	ERR_LOCKED = -8,    /* another process owns the store */
 	ERR_TIMEOUT = -9,   /* a deadline passed before the work was begun or ended */
 	ERR_CLOSED = -10,   /* shutting down, or the peer has left */
@@ -29,5 +29,9 @@ enum err {
 
 /* A short lower-case text for a code ("store could not read or write"), never NULL. */
 const char *err_text(int err);
+
+/* What an errno means ("No such file or directory"): strerror for any thread. `text` is room that it may use. */
+enum { ERR_SYSTEM_TEXT_SIZE = 128 };
+const char *err_system_text(int error, char text[ERR_SYSTEM_TEXT_SIZE]);
 
 #endif

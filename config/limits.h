@@ -11,80 +11,81 @@
 #include <assert.h>
 
 /* configuration */
-#define LIMIT_CONFIG_FILE (1 << 20)       /* bytes of a configuration file; more is refused */
-#define LIMIT_CONFIG_ERRORS 100           /* errors kept; the rest are counted only */
-#define LIMIT_EFFECTS 32                  /* effects in one configuration */
-#define LIMIT_EFFECT_NAME 40              /* bytes of an effect's name */
-#define LIMIT_EFFECT_EVENTS 32            /* patterns in one effect's `on` */
-#define LIMIT_SECRET_FILE (64 << 10)      /* bytes of a {"file": …} value */
-#define LIMIT_CONFIG_PATH 256             /* bytes of an option's full path; longer ones are cut in messages */
-#define LIMIT_CONFIG_TEXT 8192            /* bytes of a text option's value; an encoded bearer token fits */
-#define LIMIT_CONFIG_MESSAGE 1024         /* bytes of an error's place and of its message; longer ones are cut */
-#define LIMIT_NEAREST_NAME 96             /* bytes of a name that a nearest known one is looked for */
+#define LIMIT_CONFIG_FILE    (1 << 20)	/* bytes of a configuration file; more is refused */
+#define LIMIT_CONFIG_ERRORS  100	/* errors kept; the rest are counted only */
+#define LIMIT_EFFECTS	     32		/* effects in one configuration */
+#define LIMIT_EFFECT_NAME    40		/* bytes of an effect's name */
+#define LIMIT_EFFECT_EVENTS  32		/* patterns in one effect's `on` */
+#define LIMIT_SECRET_FILE    (64 << 10) /* bytes of a {"file": …} value */
+#define LIMIT_CONFIG_PATH    256	/* bytes of an option's full path; longer ones are cut in messages */
+#define LIMIT_CONFIG_TEXT    8192	/* bytes of a text option's value; an encoded bearer token fits */
+#define LIMIT_CONFIG_MESSAGE 1024	/* bytes of an error's place and of its message; longer ones are cut */
+#define LIMIT_NEAREST_NAME   96		/* bytes of a name that a nearest known one is looked for */
 
 /* log */
-#define LIMIT_LOG_LINE 8192               /* bytes of one line; longer fields are cut */
-#define LIMIT_LOG_TEXT 1024               /* bytes of one field */
+#define LIMIT_LOG_LINE 8192 /* bytes of one line; longer fields are cut */
+#define LIMIT_LOG_TEXT 1024 /* bytes of one field */
 
 /* http */
-#define LIMIT_HTTP_HEADERS 100            /* header lines of a request: 431 above */
-#define LIMIT_HTTP_PATH 1024              /* bytes of a path: 414 above */
-#define LIMIT_REQUEST_ID 64               /* bytes of an X-Request-Id taken over; longer ones are replaced */
-#define LIMIT_HTTP_REPLY_HEADERS 16       /* extra headers of an answer; more are ignored and logged */
-#define LIMIT_HTTP_REPLY_MS 60000         /* to send an answer: a slower reader is cut off */
-#define LIMIT_HTTP_BACKLOG 1024           /* connections that the kernel holds until they are accepted */
-#define LIMIT_HTTP_ACCEPT_PAUSE_MS 100    /* without descriptors or memory, accepting pauses for this long */
-#define LIMIT_HTTP_EVENTS 128             /* events that a loop takes at once; the rest come in its next turn */
-#define LIMIT_HTTP_RETRY_MS 1000          /* Retry-After of a request that was shed */
-#define LIMIT_TLS_FILE (256 << 10)        /* bytes of a certificate chain or key file */
-#define LIMIT_LOOPS 64                    /* event loops, whatever http.loops says */
+#define LIMIT_HTTP_HEADERS	   100	       /* header lines of a request: 431 above */
+#define LIMIT_HTTP_PATH		   1024	       /* bytes of a path: 414 above */
+#define LIMIT_REQUEST_ID	   64	       /* bytes of an X-Request-Id taken over; longer ones are replaced */
+#define LIMIT_HTTP_REPLY_HEADERS   16	       /* extra headers of an answer; more are ignored and logged */
+#define LIMIT_HTTP_REPLY_MS	   60000       /* to send an answer: a slower reader is cut off */
+#define LIMIT_HTTP_BACKLOG	   1024	       /* connections that the kernel holds until they are accepted */
+#define LIMIT_HTTP_ACCEPT_PAUSE_MS 100	       /* without descriptors or memory, accepting pauses for this long */
+#define LIMIT_HTTP_EVENTS	   128	       /* events that a loop takes at once; the rest come in its next turn */
+#define LIMIT_HTTP_RETRY_MS	   1000	       /* Retry-After of a request that was shed */
+#define LIMIT_TLS_FILE		   (256 << 10) /* bytes of a certificate chain or key file */
+#define LIMIT_LOOPS		   64	       /* event loops, whatever http.loops says */
 
-#define LIMIT_METRICS (4 << 20)           /* bytes of /metrics; more is a 500 */
+#define LIMIT_METRICS (4 << 20) /* bytes of /metrics; more is a 500 */
 
 /* accounts */
-#define LIMIT_USERNAME 64                 /* bytes */
-#define LIMIT_EMAIL 254                   /* bytes, RFC 5321 4.5.3.1.3 less the angle brackets */
-#define LIMIT_PASSWORD 1024               /* bytes, UTF-8 */
-#define LIMIT_HASH_THREADS 256            /* hash threads, whatever password.slots says */
-#define LIMIT_TOKEN 4096                  /* bytes of a compact JWS that is looked at */
-#define LIMIT_TOKEN_SKEW_S 60             /* seconds by which a token may have been issued in our future */
-#define LIMIT_HASH_MEMORY_KIB (1 << 20)   /* a stored hash that asks for more, and for more than is configured, never matches */
-#define LIMIT_HASH_PASSES 20
-#define LIMIT_SIGNING_KEYS 32             /* not retired, in one store; more end the start of a server */
+#define LIMIT_USERNAME	   64	/* bytes */
+#define LIMIT_EMAIL	   254	/* bytes, RFC 5321 4.5.3.1.3 less the angle brackets */
+#define LIMIT_PASSWORD	   1024 /* bytes, UTF-8 */
+#define LIMIT_HASH_THREADS 256	/* hash threads, whatever password.slots says */
+#define LIMIT_TOKEN	   4096 /* bytes of a compact JWS that is looked at */
+#define LIMIT_TOKEN_SKEW_S 60	/* seconds by which a token may have been issued in our future */
+#define LIMIT_HASH_MEMORY_KIB                                                                                          \
+	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */
+#define LIMIT_HASH_PASSES  20
+#define LIMIT_SIGNING_KEYS 32 /* not retired, in one store; more end the start of a server */
 
 /* store */
-#define LIMIT_COMMIT_JOBS 256             /* jobs in one transaction; the rest wait for the next */
-#define LIMIT_COMMIT_QUEUE 16384          /* jobs waiting; more are refused with ERR_LIMIT */
-#define LIMIT_DB_STATEMENTS 64            /* prepared statements that one connection keeps */
-#define LIMIT_DB_BUSY_MS 250              /* wait for a lock of another process before an operation fails as busy */
-#define LIMIT_DB_WAL (16 << 20)           /* bytes that the write-ahead log is cut back to once it has been copied */
-#define LIMIT_DB_CHECKPOINT_PAGES 1000    /* pages in the write-ahead log that make a commit copy them into the database */
-#define LIMIT_COMMIT_PROBE_MS 1000        /* between two probes of a store that could not write */
-#define LIMIT_OUTBOX_FOLD 64              /* counters that one settling folds before it writes them out */
+#define LIMIT_COMMIT_JOBS	  256	     /* jobs in one transaction; the rest wait for the next */
+#define LIMIT_COMMIT_QUEUE	  16384	     /* jobs waiting; more are refused with ERR_LIMIT */
+#define LIMIT_DB_STATEMENTS	  64	     /* prepared statements that one connection keeps */
+#define LIMIT_DB_BUSY_MS	  250	     /* wait for a lock of another process before an operation fails as busy */
+#define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
+#define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
+#define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
+#define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
 
 /* commands to a running server */
-#define LIMIT_CONTROL_LINE (64 << 10)     /* bytes of a command or a reply; more is ERR_LIMIT */
-#define LIMIT_CONTROL_MS 5000             /* for a command to arrive, and for its reply to leave */
-#define LIMIT_CONTROL_REPLY_MS 15000      /* a command line waits that long for what it has asked */
-#define LIMIT_CONTROL_RETRY_MS 2000       /* and for a server that is just starting, or stopping */
-#define LIMIT_CLI_SETTINGS 100            /* --set on one command line; more is bad usage */
+#define LIMIT_CONTROL_LINE     (64 << 10) /* bytes of a command or a reply; more is ERR_LIMIT */
+#define LIMIT_CONTROL_MS       5000	  /* for a command to arrive, and for its reply to leave */
+#define LIMIT_CONTROL_REPLY_MS 15000	  /* a command line waits that long for what it has asked */
+#define LIMIT_CONTROL_RETRY_MS 2000	  /* and for a server that is just starting, or stopping */
+#define LIMIT_CLI_SETTINGS     100	  /* --set on one command line; more is bad usage */
 
 /* delivery */
-#define LIMIT_LANE_WINDOW 1024            /* durable effects that one lane holds in memory; the rest wait on disk */
-#define LIMIT_LANE_MEMORY 10000           /* fire-and-forget effects that one lane holds, whatever max_pending says */
-#define LIMIT_WORKERS 64
-#define LIMIT_INBOX_OFFERS 4096           /* offers that wait for one worker; further ones are read from disk */
-#define LIMIT_LOW_SPEED_S 30              /* a transfer that moves no byte for so long is ended, whatever its timeout */
-#define LIMIT_REPLY (64 << 10)            /* bytes of a reply's body and headers; more ends the transfer */
-#define LIMIT_REPLY_KEPT 512              /* first bytes of a reply kept with a dead letter */
-#define LIMIT_ATTEMPT_LOG 32              /* attempts remembered per effect: the first and the latest ones */
-#define LIMIT_REQUEST_BODY (256 << 10)    /* bytes of a request that an effect makes; more condemns the effect */
-#define LIMIT_REASON 200                  /* bytes of a reason kept with an effect */
-#define LIMIT_RECENT_EVENTS 4096          /* events whose fire-and-forget effects are remembered for /events/{id} */
-#define LIMIT_RETRY_AFTER_S (7 * 86400)   /* a longer Retry-After is taken for this */
+#define LIMIT_LANE_WINDOW   1024  /* durable effects that one lane holds in memory; the rest wait on disk */
+#define LIMIT_LANE_MEMORY   10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
+#define LIMIT_WORKERS	    64
+#define LIMIT_INBOX_OFFERS  4096	/* offers that wait for one worker; further ones are read from disk */
+#define LIMIT_LOW_SPEED_S   30		/* a transfer that moves no byte for so long is ended, whatever its timeout */
+#define LIMIT_REPLY	    (64 << 10)	/* bytes of a reply's body and headers; more ends the transfer */
+#define LIMIT_REPLY_KEPT    512		/* first bytes of a reply kept with a dead letter */
+#define LIMIT_ATTEMPT_LOG   32		/* attempts remembered per effect: the first and the latest ones */
+#define LIMIT_REQUEST_BODY  (256 << 10) /* bytes of a request that an effect makes; more condemns the effect */
+#define LIMIT_REASON	    200		/* bytes of a reason kept with an effect */
+#define LIMIT_RECENT_EVENTS 4096	/* events whose fire-and-forget effects are remembered for /events/{id} */
+#define LIMIT_RETRY_AFTER_S (7 * 86400) /* a longer Retry-After is taken for this */
 
 /* templates */
-#define LIMIT_TEMPLATE (64 << 10)         /* bytes of a template file, and of a mail made from it */
+#define LIMIT_TEMPLATE (64 << 10) /* bytes of a template file, and of a mail made from it */
 
 static_assert(LIMIT_LANE_WINDOW >= 2, "a lane refills when its window is half empty");
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");

@@ -35,6 +35,6 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
 /* log_write(LOG_WARN, "breaker opened", LOG_STR("effect", "crm"), LOG_INT("failures", 5)); */
 #define log_write(level, message, ...)                                                                                 \
 	log_fields((level), (message), (const struct log_field[]){{.name = NULL}, ##__VA_ARGS__},                      \
-		   sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field))
+		sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / sizeof(struct log_field))
 
 #endif

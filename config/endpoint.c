@@ -1,0 +1,145 @@
+#include "config/endpoint.h"
+
+#include <curl/curl.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "config/limits.h"
+
+static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+static const char hostname[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+/* Whether the URL has this part. When it can't be told, it has: only refusal follows from that. */
+static bool has_part(CURLU *url, CURLUPart part)
+{
+	char *text = NULL;
+	CURLUcode code = curl_url_get(url, part, &text, 0);
+
+	curl_free(text);
+	return code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY;
+}
+
+static bool part_is(CURLU *url, CURLUPart part, const char *first, const char *second)
+{
+	char *text = NULL;
+	bool same = !curl_url_get(url, part, &text, 0) && (!strcmp(text, first) || !strcmp(text, second));
+
+	curl_free(text);
+	return same;
+}
+
+static const char *parts_fault(CURLU *url, enum url_kind kind)
+{
+	bool mail = kind == URL_MAIL;
+
+	if (mail && !part_is(url, CURLUPART_SCHEME, "smtp", "smtps"))
+		return "must begin with smtp:// or smtps://";
+	if (!mail && !part_is(url, CURLUPART_SCHEME, "http", "https"))
+		return "must begin with http:// or https://";
+	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+		return mail || kind == URL_HTTP ? "must not contain a user or password; they go into auth"
+						: "must not contain a user or password";
+	if (has_part(url, CURLUPART_FRAGMENT))
+		return "must not contain a fragment (#)";
+	if (kind != URL_HTTP && has_part(url, CURLUPART_QUERY))
+		return "must not contain a query (?)";
+	if (mail && !part_is(url, CURLUPART_PATH, "/", ""))
+		return "must not contain a path";
+	if (part_is(url, CURLUPART_PORT, "0", ""))
+		return "must not have port 0";
+	return NULL;
+}
+
+const char *url_fault(const char *url, enum url_kind kind)
+{
+	CURLU *parsed = curl_url();
+
+	if (!parsed)
+		return "can't be checked: out of memory";
+	/* without flags a scheme is required, and one that this libcurl can speak */
+	CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+	const char *fault = code ? curl_url_strerror(code) : parts_fault(parsed, kind);
+	if (code == CURLUE_BAD_SCHEME || code == CURLUE_UNSUPPORTED_SCHEME)
+		fault = kind == URL_MAIL ? "must begin with smtp:// or smtps://"
+					 : "must begin with http:// or https://";
+	curl_url_cleanup(parsed);
+	return fault;
+}
+
+static bool is_port(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+
+	return len >= 1 && len <= 5 && !text[len] && strtol(text, NULL, 10) <= 65535;
+}
+
+/* Numeric only: nothing is looked up. */
+static bool is_ipv6(const char *text)
+{
+	struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+
+	if (getaddrinfo(text, NULL, &hints, &found))
+		return false;
+	freeaddrinfo(found);
+	return true;
+}
+
+const char *listen_fault(const char *address)
+{
+	char host[256];
+	const char *colon = strrchr(address, ':');
+	size_t len = colon ? (size_t)(colon - address) : 0;
+
+	if (!len || len >= sizeof host)
+		return "must be HOST:PORT or [IPv6]:PORT";
+	memcpy(host, address, len);
+	host[len] = '\0';
+	if (host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		if (!is_ipv6(host + 1))
+			return "must have an IPv6 address between the brackets";
+	} else if (strchr(host, ':')) {
+		return "must have its IPv6 address in brackets: [::1]:8080";
+	} else if (host[strspn(host, hostname)]) {
+		return "must be HOST:PORT or [IPv6]:PORT";
+	}
+	return is_port(colon + 1) ? NULL : "must end in a port from 0 to 65535";
+}
+
+const char *mail_address_fault(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	if (!at || at == address || !at[1] || memchr(address, '@', (size_t)(at - address)))
+		return "must be an address of the form name@host";
+	if (strlen(address) > LIMIT_EMAIL)
+		return "is too long for an address";
+	for (; *address; address++) {
+		/* blanks and controls are below '!'; what ends an address in an envelope or in a list is named */
+		if (*address < '!' || *address > '~' || strchr("<>()[]\\,;:\"", *address))
+			return "must be a plain ASCII address without a name, brackets or quotes";
+	}
+	return NULL;
+}
+
+const char *header_name_fault(const char *name)
+{
+	static const char *const taken[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection", "Content-Type",
+		"Expect", "TE", "Trailer", "Upgrade", "Idempotency-Key", "User-Agent", "traceparent", "webhook-id",
+		"webhook-timestamp", "webhook-signature"};
+	size_t len = 0;
+
+	while (name[len] && (strchr(alphanumeric, name[len]) || strchr("!#$%&'*+-.^_`|~", name[len])))
+		len++;
+	if (!len || name[len])
+		return "must be the name of a header: letters, digits and -";
+	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+		if (!strcasecmp(name, taken[i]))
+			return "is a header that requests have already";
+	}
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/*
+ * Addresses that a configuration names: URLs, listening addresses, mail addresses.
+ * Each check returns NULL, or a static text that says what is wrong with it.
+ */
+#ifndef TOKENFIRST_CONFIG_ENDPOINT_H
+#define TOKENFIRST_CONFIG_ENDPOINT_H
+
+#include <stdbool.h>
+
+enum url_kind {
+	URL_PUBLIC, /* http, https; no query, so that paths can be appended */
+	URL_HTTP,   /* http, https */
+	URL_MAIL,   /* smtp, smtps; host and port only */
+};
+
+/* By curl's own URL parser. Credentials and fragments are refused in all of them. */
+const char *url_fault(const char *url, enum url_kind kind);
+
+/* HOST:PORT or [IPv6]:PORT, port 0 to 65535. */
+const char *listen_fault(const char *address);
+
+/* name@host as it goes into an SMTP envelope: ASCII, no blank, bracket, comma or quote. */
+const char *mail_address_fault(const char *address);
+
+/* token of RFC 9110 5.6.2, and none of the headers that frame or route a request. */
+const char *header_name_fault(const char *name);
+
+#endif

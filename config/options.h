@@ -1,0 +1,166 @@
+/*
+ * What the process is told: one table of options, read into one constant struct.
+ *
+ * Precedence: defaults < file < environment (TOKENFIRST_PASSWORD__MEMORY_KIB) <
+ * --set KEY=VALUE. Each value is checked against its row of the table: type, unit,
+ * range, meaning. All errors are collected, each with its place; a config is
+ * handed out only when there are none.
+ *
+ * After config_load nothing changes the struct: threads read it without a lock. Its
+ * strings are owned by it. Secrets in it are never logged or printed.
+ */
+#ifndef TOKENFIRST_CONFIG_OPTIONS_H
+#define TOKENFIRST_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/err.h"
+#include "config/limits.h"
+
+enum delivery { DELIVERY_INLINE, DELIVERY_FIRE_AND_FORGET, DELIVERY_DURABLE };
+enum on_full { ON_FULL_DROP, ON_FULL_SPILL };
+enum on_failure { ON_FAILURE_ANSWER, ON_FAILURE_REJECT };
+enum auth_type { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER };
+enum token_alg { TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256 };
+
+struct auth_config {
+	enum auth_type type;
+	char *token;	/* bearer */
+	char *username; /* basic; for smtp:// and smtps:// the SASL login */
+	char *password;
+	char *name; /* header: its name and value */
+	char *value;
+};
+
+struct retry_config {
+	int64_t max_attempts; /* the attempt after which an effect is dead */
+	int64_t first_ms;     /* upper bound of the first delay */
+	int64_t cap_ms;	      /* upper bound of every delay */
+	int64_t max_age_ms;   /* from the event's creation; older effects are dead */
+};
+
+struct breaker_config {
+	int64_t failures;    /* consecutive failures that open it */
+	int64_t open_for_ms; /* until a probe is let through */
+};
+
+struct effect_config {
+	char *name;   /* [a-z][a-z0-9_]* without "__" */
+	char *type;   /* email, analytics, crm, bus */
+	char *format; /* NULL: the type's first */
+	char **on;    /* event types: exact, "*", or a prefix "user.*" */
+	size_t on_count;
+	enum delivery delivery;
+	enum on_full on_full;
+	enum on_failure on_failure;
+	char *url;
+	char *ca;     /* PEM file of the only authorities trusted; NULL: the system's */
+	char *secret; /* signs requests; NULL: none */
+	struct auth_config auth;
+	int64_t timeout_ms;
+	int64_t connect_timeout_ms;
+	int64_t max_in_flight;
+	int64_t max_pending;
+	struct retry_config retry;
+	struct breaker_config breaker;
+	/* email */
+	char *from;
+	char *to;	    /* NULL: the user's address */
+	char *template_dir; /* option "template": a folder with <event type>.txt and .html; default config/templates */
+	bool starttls;	    /* option "starttls": refuse to go on without TLS on smtp:// */
+};
+
+/* A type of effect: what may stand in `type`, and what goes with it. */
+struct effect_type {
+	const char *name;
+	const char *const *formats; /* NULL-terminated, the default first; NULL: it has none */
+	bool mail;		    /* smtp:// and smtps:// URLs; else http:// and https:// */
+};
+extern const struct effect_type effect_types[];
+extern const size_t effect_type_count;
+
+struct crew_config {
+	int64_t threads;
+	int64_t queue;
+	int64_t deadline_ms; /* from the request's last byte to its being begun */
+};
+
+struct config {
+	char *listen;
+	char *store;
+	char *public_url;
+	struct {
+		int64_t memory_kib, passes, slots, queue, queue_timeout_ms;
+	} password;
+	struct {
+		enum token_alg alg;
+		char *issuer, *audience;
+		int64_t access_ttl_ms, refresh_ttl_ms;
+	} token;
+	struct {
+		int64_t workers, drain_ms;
+	} background;
+	struct {
+		char *certificate, *key; /* PEM files; both or neither */
+	} tls;
+	struct {
+		int64_t loops, connections, header_bytes, body_bytes, header_timeout_ms, body_timeout_ms;
+	} http;
+	struct {
+		struct crew_config login, other;
+	} requests;
+	struct {
+		char *listen; /* NULL: /metrics and the like share `listen` */
+	} ops;
+	struct {
+		char *level, *format;
+	} log;
+	struct effect_config *effects;
+	size_t effect_count;
+};
+
+/* What the command line adds: a file (NULL: none) and "key=value" settings. */
+struct config_source {
+	const char *file;
+	const char *const *settings;
+	size_t setting_count;
+	char **environment; /* as in environ(7); NULL: none is read */
+};
+
+struct config_error {
+	char *place;   /* "config/demo.json:12", "environment TOKENFIRST_LISTEN", "--set listen" */
+	char *path;    /* "effects.crm.url"; "" for the file as a whole */
+	char *message; /* what is wrong and what to write instead */
+};
+
+struct config_errors {
+	struct config_error items[LIMIT_CONFIG_ERRORS];
+	size_t count; /* of items */
+	size_t more;  /* errors beyond those */
+};
+
+/*
+ * Reads and checks everything. 0 and a config to be freed by config_free, or
+ * ERR_INVALID with at least one error in `ret_errors` (to be released in any case), or
+ * ERR_MEMORY. Warnings (a password parameter under the OWASP floor) are put into
+ * `ret_warnings`, which also has to be released.
+ */
+int config_load(const struct config_source *source, struct config **ret_config, struct config_errors *ret_errors,
+	struct config_errors *ret_warnings) MUST_CHECK;
+void config_free(struct config *config);
+
+void config_errors_print(const struct config_errors *errors, const char *severity, FILE *out);
+void config_errors_release(struct config_errors *errors);
+
+/* `help config`: every option with type, unit, range, default and meaning. */
+void options_help(FILE *out);
+
+/* Whether an effect with these patterns wants an event of this type. */
+bool effect_config_wants(const struct effect_config *effect, const char *event_type);
+
+const char *delivery_text(enum delivery delivery);
+
+#endif
