@@ -1,0 +1,168 @@
+#include "server/http/crew.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "config/clock.h"
+#include "config/limits.h"
+#include "server/http/exchange_internal.h"
+
+struct crew_thread {
+	pthread_t id;
+	struct crew *crew;
+	struct db *db;
+};
+
+struct crew {
+	struct edge *edge;
+	enum crew_kind kind;
+	int64_t queue_max, deadline_us;
+
+	pthread_mutex_t lock; /* guards queue, waiting, idle, stopping */
+	pthread_cond_t work;
+	struct exchange_queue queue;
+	int64_t waiting;
+	int64_t idle; /* threads that sleep: nobody is signalled who does not */
+	bool stopping;
+
+	size_t thread_count; /* of those that were started */
+	struct crew_thread threads[];
+};
+
+/* The next exchange, NULL: the crew has ended. `ret_stopping` says whether it may still be begun. */
+static struct exchange *take(struct crew *crew, bool *ret_stopping)
+{
+	pthread_mutex_lock(&crew->lock);
+	crew->idle++;
+	while (STAILQ_EMPTY(&crew->queue) && !crew->stopping)
+		pthread_cond_wait(&crew->work, &crew->lock);
+	crew->idle--;
+	struct exchange *x = STAILQ_FIRST(&crew->queue);
+	if (x) {
+		STAILQ_REMOVE_HEAD(&crew->queue, link);
+		crew->waiting--;
+	}
+	*ret_stopping = crew->stopping;
+	pthread_mutex_unlock(&crew->lock);
+	return x;
+}
+
+static void serve(struct crew *crew, struct exchange *x, struct request_thread *thread, bool stopping)
+{
+	int64_t waited_us = clock_mono_us() - x->queued_us;
+
+	histogram_observe(crew->edge->crew_wait[crew->kind], waited_us);
+	if (exchange_gone(x)) {
+		edge_shed(crew->edge, SHED_CLIENT_GONE);
+		exchange_abandon(x);
+	} else if (stopping) {
+		exchange_problem_retry(x, 503, "stopping", "The server is shutting down.", LIMIT_HTTP_RETRY_MS);
+	} else if (waited_us > crew->deadline_us) {
+		edge_shed(crew->edge, SHED_CREW_DEADLINE);
+		exchange_problem_retry(
+			x, 503, "overloaded", "The request has waited for too long.", LIMIT_HTTP_RETRY_MS);
+	} else {
+		exchange_handle(x, thread);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct crew_thread *self = arg;
+	struct request_thread thread = {.app = self->crew->edge->app, .db = self->db};
+	struct exchange *x;
+	bool stopping;
+
+	while ((x = take(self->crew, &stopping)))
+		serve(self->crew, x, &thread, stopping);
+	return NULL;
+}
+
+static int start_thread(struct crew *crew, const struct crew_options *options)
+{
+	struct crew_thread *thread = &crew->threads[crew->thread_count];
+	int err = 0;
+
+	thread->crew = crew;
+	if (options->open_reader)
+		err = options->open_reader(crew->edge->app, &thread->db);
+	if (err)
+		return err;
+	if (pthread_create(&thread->id, NULL, run, thread) != 0) {
+		if (thread->db)
+			db_close(thread->db);
+		return ERR_SYSTEM;
+	}
+	crew->thread_count++;
+	return 0;
+}
+
+int crew_start(const struct crew_options *options, struct crew **ret_crew)
+{
+	size_t threads = (size_t)options->config->threads;
+	struct crew *crew = calloc(1, sizeof(*crew) + threads * sizeof(crew->threads[0]));
+
+	if (!crew)
+		return ERR_MEMORY;
+	crew->edge = options->edge;
+	crew->kind = options->kind;
+	crew->queue_max = options->config->queue;
+	crew->deadline_us = options->config->deadline_ms * 1000;
+	STAILQ_INIT(&crew->queue);
+	pthread_mutex_init(&crew->lock, NULL);
+	pthread_cond_init(&crew->work, NULL);
+	for (size_t i = 0; i < threads; i++) {
+		int err = start_thread(crew, options);
+		if (err) {
+			crew_stop(crew);
+			crew_free(crew);
+			return err;
+		}
+	}
+	*ret_crew = crew;
+	return 0;
+}
+
+int crew_offer(struct crew *crew, struct exchange *x)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&crew->lock);
+	if (crew->stopping) {
+		err = ERR_CLOSED;
+	} else if (crew->waiting >= crew->queue_max) {
+		err = ERR_LIMIT;
+	} else {
+		STAILQ_INSERT_TAIL(&crew->queue, x, link);
+		crew->waiting++;
+	}
+	bool signal = !err && crew->idle > 0;
+	pthread_mutex_unlock(&crew->lock);
+	if (signal)
+		pthread_cond_signal(&crew->work);
+	return err;
+}
+
+void crew_stop(struct crew *crew)
+{
+	if (!crew)
+		return;
+	pthread_mutex_lock(&crew->lock);
+	crew->stopping = true;
+	pthread_cond_broadcast(&crew->work);
+	pthread_mutex_unlock(&crew->lock);
+	for (size_t i = 0; i < crew->thread_count; i++) {
+		pthread_join(crew->threads[i].id, NULL);
+		if (crew->threads[i].db)
+			db_close(crew->threads[i].db);
+	}
+}
+
+void crew_free(struct crew *crew)
+{
+	if (!crew)
+		return;
+	pthread_cond_destroy(&crew->work);
+	pthread_mutex_destroy(&crew->lock);
+	free(crew);
+}

@@ -1,0 +1,226 @@
+#include "server/http/exchange_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/telemetry/trace.h"
+#include "config/clock.h"
+#include "config/log.h"
+#include "server/http/engine.h"
+#include "server/http/loop.h"
+#include "server/http/problem.h"
+
+struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct connection *c, int64_t now_us)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->edge = edge;
+	x->loop = loop;
+	x->connection = c;
+	x->table = edge_table(edge, c);
+	x->started_us = now_us;
+	buf_init(&x->body, (size_t)edge->config->http.body_bytes);
+	return x;
+}
+
+static void drop_headers(struct reply *reply)
+{
+	for (size_t i = 0; i < reply->header_count; i++)
+		free(reply->headers[i]);
+	reply->header_count = 0;
+}
+
+void exchange_free(struct exchange *x)
+{
+	if (!x)
+		return;
+	drop_headers(&x->reply);
+	free(x->reply.body);
+	free(x->parameter);
+	buf_release(&x->body);
+	free(x);
+}
+
+const char *exchange_method(const struct exchange *x)
+{
+	return x->method;
+}
+
+const char *exchange_path(const struct exchange *x)
+{
+	return x->path;
+}
+
+const char *exchange_parameter(const struct exchange *x)
+{
+	return x->parameter ? x->parameter : "";
+}
+
+const char *exchange_query(struct exchange *x, const char *name)
+{
+	return engine_query(x, name);
+}
+
+const char *exchange_header(struct exchange *x, const char *name)
+{
+	return engine_header(x, name);
+}
+
+const char *exchange_body(const struct exchange *x, size_t *ret_len)
+{
+	*ret_len = x->body.len;
+	return x->body.data;
+}
+
+const char *exchange_request_id(const struct exchange *x)
+{
+	return x->request_id;
+}
+
+const char *exchange_client(const struct exchange *x)
+{
+	return x->connection->client;
+}
+
+const char *exchange_traceparent(const struct exchange *x)
+{
+	/* made when first asked for, by the one thread that has the exchange: most requests need none */
+	struct exchange *own = (struct exchange *)x;
+
+	if (own->traceparent[0])
+		return own->traceparent;
+	const char *given = engine_header(own, "traceparent");
+	if (given && trace_valid(given))
+		snprintf(own->traceparent, sizeof(own->traceparent), "%s", given);
+	else
+		trace_child(own->traceparent, "");
+	return own->traceparent;
+}
+
+int64_t exchange_started_us(const struct exchange *x)
+{
+	return x->started_us;
+}
+
+bool exchange_gone(const struct exchange *x)
+{
+	return atomic_load(&x->connection->gone);
+}
+
+json_t *exchange_json(struct exchange *x)
+{
+	json_t *body = json_loadb(x->body.data, x->body.len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(body))
+		return body;
+	json_decref(body);
+	exchange_problem(x, 400, "malformed_json", "The body must be one JSON object without duplicate members.");
+	return NULL;
+}
+
+void exchange_add_header(struct exchange *x, const char *name, const char *value)
+{
+	size_t name_len = strlen(name), value_len = strlen(value);
+	bool valid = guard_is_token(name, name_len) && guard_is_field_value(value, value_len);
+	char *line = NULL;
+
+	if (valid && x->reply.header_count < LIMIT_HTTP_REPLY_HEADERS)
+		line = malloc(name_len + value_len + 2);
+	if (!line) {
+		log_write(LOG_ERROR, "answer's header left out", LOG_STR("header", name),
+			LOG_STR("request_id", x->request_id));
+		return;
+	}
+	memcpy(line, name, name_len + 1);
+	memcpy(line + name_len + 1, value, value_len + 1);
+	x->reply.headers[x->reply.header_count++] = line;
+}
+
+static void hand_over(struct exchange *x)
+{
+	if (x->note)
+		*x->note = true;
+	if (x->with_crew) {
+		loop_answered(x->loop, x);
+		return;
+	}
+	assert(!x->answered);
+	x->answered = true;
+}
+
+/* `body` is on the heap and taken over; NULL: none. */
+static void answer(struct exchange *x, int status, const char *content_type, char *body, size_t len)
+{
+	assert(status >= 200 && status <= 599 && !x->reply.status);
+	x->reply.status = status;
+	snprintf(x->reply.content_type, sizeof(x->reply.content_type), "%s", content_type ? content_type : "");
+	x->reply.body = body;
+	x->reply.len = len;
+	hand_over(x);
+}
+
+void exchange_answer(struct exchange *x, int status, const char *content_type, const char *body, size_t len)
+{
+	char *copy = len ? malloc(len) : NULL;
+
+	if (len && !copy) {
+		exchange_problem(x, 500, "internal", "The server is out of memory.");
+		return;
+	}
+	if (len)
+		memcpy(copy, body, len);
+	answer(x, status, content_type, copy, len);
+}
+
+void exchange_answer_json(struct exchange *x, int status, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	json_decref(body);
+	if (text)
+		answer(x, status, "application/json", text, strlen(text));
+	else
+		exchange_problem(x, 500, "internal", "The answer could not be made.");
+}
+
+void exchange_problem(struct exchange *x, int status, const char *code, const char *detail)
+{
+	char *text = problem_render(status, code, detail, x->request_id);
+
+	/* without memory the status alone has to do */
+	answer(x, status, text ? PROBLEM_CONTENT_TYPE : NULL, text, text ? strlen(text) : 0);
+}
+
+void exchange_problem_retry(
+	struct exchange *x, int status, const char *code, const char *detail, int64_t retry_after_ms)
+{
+	int64_t seconds = retry_after_ms > 1000 ? (retry_after_ms + 999) / 1000 : 1;
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)seconds);
+	exchange_add_header(x, "Retry-After", text);
+	exchange_problem(x, status, code, detail);
+}
+
+void exchange_handle(struct exchange *x, struct request_thread *thread)
+{
+	const struct route *route = x->route; /* constant: may be read after the answer */
+	bool answered = false;
+
+	x->note = &answered;
+	route->handle(x, thread);
+	if (answered)
+		return;
+	log_write(LOG_ERROR, "handler gave no answer", LOG_STR("method", route->method), LOG_STR("route", route->path),
+		LOG_STR("request_id", x->request_id));
+	exchange_problem(x, 500, "internal", "The server failed to answer.");
+}
+
+void exchange_abandon(struct exchange *x)
+{
+	hand_over(x);
+}

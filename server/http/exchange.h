@@ -1,0 +1,61 @@
+/*
+ * One request and its answer, from the request line read to the answer handed over.
+ *
+ * Made and freed on its loop's thread (http/engine.c). A handler gets it on a request thread of
+ * the route's crew (or on the loop thread, for routes that never block), reads it,
+ * and answers exactly once. Answering hands it back: the handler must not touch the exchange
+ * afterwards, but may go on with work of its own that the caller does not wait for.
+ * A handler that returns without an answer gets a 500.
+ *
+ * Texts that the accessors return live until the answer.
+ */
+#ifndef TOKENFIRST_SERVER_HTTP_EXCHANGE_H
+#define TOKENFIRST_SERVER_HTTP_EXCHANGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "background/effects/event.h"
+#include "config/buf.h"
+
+struct exchange;
+
+const char *exchange_method(const struct exchange *x);
+const char *exchange_path(const struct exchange *x);
+/* The text that a route's "{…}" matched; "" if the route has none. */
+const char *exchange_parameter(const struct exchange *x);
+const char *exchange_query(struct exchange *x, const char *name);  /* NULL: absent */
+const char *exchange_header(struct exchange *x, const char *name); /* NULL: absent; any case */
+const char *exchange_body(const struct exchange *x, size_t *ret_len);
+const char *exchange_request_id(const struct exchange *x); /* taken over if well-formed, else a new ULID */
+const char *exchange_client(const struct exchange *x);	   /* numeric address, without port */
+/* The request's own traceparent if valid, else a new one. */
+const char *exchange_traceparent(const struct exchange *x);
+int64_t exchange_started_us(const struct exchange *x); /* clock_mono_us when the request line was read */
+
+/* Whether the client has closed its side: nobody will read the answer. Any thread, before the answer. */
+bool exchange_gone(const struct exchange *x);
+
+/*
+ * The body as a JSON object: duplicate members, trailing bytes, nesting beyond jansson's limit, NUL in strings are
+ * errors.
+ * On failure answers 400 by itself and returns NULL. json_decref it.
+ */
+json_t *exchange_json(struct exchange *x);
+
+/* Before the answer: an extra header (copied). Invalid or too many: ignored and logged, it is our bug. */
+void exchange_add_header(struct exchange *x, const char *name, const char *value);
+
+/* The ways to answer. `body` of exchange_answer is copied. exchange_answer_json takes over the reference;
+   a NULL body (no memory) becomes a 500. */
+void exchange_answer(struct exchange *x, int status, const char *content_type, const char *body, size_t len);
+void exchange_answer_json(struct exchange *x, int status, json_t *body);
+/* RFC 9457 problem: `code` is a stable word ("invalid_credentials"), `detail` a sentence for people. */
+void exchange_problem(struct exchange *x, int status, const char *code, const char *detail);
+/* The same with Retry-After in whole seconds, at least 1. */
+void exchange_problem_retry(
+	struct exchange *x, int status, const char *code, const char *detail, int64_t retry_after_ms);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * The inside of an exchange, for http/ alone.
+ *
+ * Who may touch it: the loop's thread until it is offered to a crew; then one crew thread until the answer; from
+ * exchange_hand_over on the loop's thread again, which sends the answer and frees it. The two hand-overs go through the
+ * queues' locks, so nothing in here is atomic but the connection's `gone`.
+ */
+#ifndef TOKENFIRST_SERVER_HTTP_EXCHANGE_INTERNAL_H
+#define TOKENFIRST_SERVER_HTTP_EXCHANGE_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "config/limits.h"
+#include "server/http/edge.h"
+#include "server/http/exchange.h"
+#include "server/http/guard.h"
+
+struct loop;
+
+struct reply {
+	int status;	       /* 0: none yet, or nobody is there to get one */
+	char content_type[64]; /* "": none */
+	char *body;	       /* heap; NULL: empty */
+	size_t len;
+	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
+	size_t header_count;
+	bool close; /* the connection ends after it */
+};
+
+struct exchange {
+	struct edge *edge;
+	struct loop *loop;
+	struct connection *connection;
+	void *request; /* the engine's own handle */
+	const struct route_table *table;
+	const struct route *route; /* NULL: none (yet) */
+	const char *method, *path; /* the engine's memory */
+	char *parameter;	   /* NULL: none */
+	struct guard_verdict target;
+	char request_id[LIMIT_REQUEST_ID + 1]; /* "" until the headers are read */
+	char traceparent[TRACEPARENT_SIZE];    /* "" until somebody asks */
+	struct buf body;
+	int64_t started_us, queued_us;
+	bool with_crew; /* an answer goes through the loop's queue */
+	bool headers_seen, answered, sent;
+	bool *note; /* on the handler's stack: set when it answers, for then nothing else of x may be read */
+	struct reply reply;
+	STAILQ_ENTRY(exchange) link; /* in a crew's queue, then in its loop's list of answered ones */
+};
+
+STAILQ_HEAD(exchange_queue, exchange);
+
+/* NULL without memory. */
+struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct connection *c, int64_t now_us);
+void exchange_free(struct exchange *x); /* NULL is fine */
+
+/* Runs the route's handler; one that does not answer is answered for with a 500. x is not ours afterwards. */
+void exchange_handle(struct exchange *x, struct request_thread *thread);
+
+/* Ends an exchange that nobody waits for: the connection is closed without an answer. */
+void exchange_abandon(struct exchange *x);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * The order of the checks is that of their cost and of what the client can do about them: first whether this is a
+ * request at all, then whether there is such a thing here, then whether its body can be taken. A refusal is sent before
+ * the body where there is one; without a body the connection stays good for the next request, so the answer waits
+ * for the engine's second call (an answer in its first call ends the connection).
+ */
+#include "server/http/intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/clock.h"
+#include "config/id.h"
+#include "server/http/crew.h"
+#include "server/http/engine.h"
+
+void intake_target(struct exchange *x, const char *target)
+{
+	x->target = guard_target(target);
+}
+
+static void take_request_id(struct exchange *x)
+{
+	const char *given = engine_header(x, "X-Request-Id");
+
+	if (guard_request_id(given))
+		memcpy(x->request_id, given, strlen(given) + 1);
+	else
+		id_new(x->request_id, clock_now_ms());
+}
+
+static bool refused(struct exchange *x, const struct guard_verdict *verdict)
+{
+	if (!verdict->status)
+		return false;
+	x->reply.close = true;
+	exchange_problem(x, verdict->status, verdict->code, verdict->detail);
+	return true;
+}
+
+static bool guarded(struct exchange *x, const struct guard_header *headers, size_t count, const char *end,
+	struct guard_body *ret_body)
+{
+	struct guard_verdict method = guard_method(x->method);
+	struct guard_verdict lines = guard_headers(headers, count, ret_body);
+
+	if (refused(x, &x->target) || refused(x, &lines))
+		return true;
+	if (!guard_lines_intact(headers, count, end)) {
+		struct guard_verdict torn = {
+			400, "malformed_request", "A header line is folded, has no name, or has a NUL."};
+		return refused(x, &torn);
+	}
+	return refused(x, &method);
+}
+
+static bool routed(struct exchange *x)
+{
+	struct route_match match;
+
+	route_find(x->table->routes, x->table->count, x->method, x->path, &match);
+	if (match.route) {
+		x->route = match.route;
+		if (match.parameter)
+			x->parameter = strndup(match.parameter, match.parameter_len);
+		if (match.parameter && !x->parameter) {
+			exchange_problem(x, 500, "internal", "The server is out of memory.");
+			return false;
+		}
+		return true;
+	}
+	if (match.allow[0]) {
+		exchange_add_header(x, "Allow", match.allow);
+		exchange_problem(x, 405, "method_not_allowed", "The path has other methods; see Allow.");
+		return false;
+	}
+	exchange_problem(x, 404, "not_found", "There is nothing at this path.");
+	return false;
+}
+
+/* A body that can't be taken is refused with its connection, as its bytes are on their way. */
+static bool content_accepted(struct exchange *x, const struct guard_body *body)
+{
+	if (x->route->body && !guard_is_json(engine_header(x, "Content-Type"))) {
+		exchange_problem(x, 415, "unsupported_media_type", "The body must be application/json.");
+		return false;
+	}
+	if (body->chunked || (x->route->body && !body->has_length)) {
+		x->reply.close = body->chunked;
+		exchange_problem(x, 411, "length_required", "The request needs a Content-Length.");
+		return false;
+	}
+	if (body->length > x->edge->config->http.body_bytes) {
+		exchange_problem(x, 413, "body_too_large", "The body is larger than this server takes.");
+		return false;
+	}
+	return true;
+}
+
+enum intake intake_headers(struct exchange *x, const struct guard_header *headers, size_t count, const char *end)
+{
+	struct guard_body body = {0};
+
+	x->headers_seen = true;
+	take_request_id(x);
+	if (guarded(x, headers, count, end, &body))
+		return INTAKE_ANSWER;
+	bool wanted = routed(x) && content_accepted(x, &body);
+	bool has_body = body.chunked || body.length > 0;
+	return !wanted && has_body ? INTAKE_ANSWER : INTAKE_READ;
+}
+
+void intake_body(struct exchange *x, const char *bytes, size_t len)
+{
+	buf_append(&x->body, bytes, len);
+}
+
+enum intake intake_complete(struct exchange *x)
+{
+	if (x->answered)
+		return INTAKE_ANSWER;
+	if (buf_error(&x->body)) {
+		exchange_problem(x, 500, "internal", "The server is out of memory.");
+		return INTAKE_ANSWER;
+	}
+	if (x->route->crew == CREW_LOOP) {
+		struct request_thread thread = {.app = x->edge->app};
+		exchange_handle(x, &thread);
+		return INTAKE_ANSWER;
+	}
+	x->queued_us = clock_mono_us();
+	x->with_crew = true;
+	int err = crew_offer(x->edge->crews[x->route->crew], x);
+	if (!err)
+		return INTAKE_WAIT;
+	x->with_crew = false;
+	if (err == ERR_LIMIT) {
+		edge_shed(x->edge, SHED_CREW_QUEUE);
+		exchange_problem_retry(x, 503, "overloaded", "Too many requests are waiting.", LIMIT_HTTP_RETRY_MS);
+	} else {
+		exchange_problem_retry(x, 503, "stopping", "The server is shutting down.", LIMIT_HTTP_RETRY_MS);
+	}
+	return INTAKE_ANSWER;
+}

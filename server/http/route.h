@@ -1,0 +1,51 @@
+/*
+ * The routes: method and path → handler, and where it runs.
+ *
+ * The table itself is server/routes.c; this is the matching. A path may have one "{name}"
+ * segment. A path that is known with another method gives 405 with Allow; HEAD is answered where GET is.
+ */
+#ifndef TOKENFIRST_SERVER_HTTP_ROUTE_H
+#define TOKENFIRST_SERVER_HTTP_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "background/store/db.h"
+#include "server/http/exchange.h"
+
+struct app; /* server/app.h: what handlers may use; opaque to http/ */
+
+/* What a handler is given besides the exchange: the services, and this thread's read connection (NULL on a loop). */
+struct request_thread {
+	struct app *app;
+	struct db *db;
+};
+
+enum crew_kind {
+	CREW_LOOP,  /* answered on the loop thread: must never block */
+	CREW_LOGIN, /* exchanges that hash a password */
+	CREW_OTHER, /* the rest that may block on the store */
+	CREW_COUNT
+};
+const char *crew_text(enum crew_kind crew); /* "loop", "login", "other": metric label */
+
+struct route {
+	const char *method;
+	const char *path; /* "/events/{event_id}"; also the metric label */
+	enum crew_kind crew;
+	bool body; /* takes a JSON body: 411 without Content-Length, 415 for another type */
+	bool ops;  /* belongs to ops.listen where that is set */
+	void (*handle)(struct exchange *x, struct request_thread *thread);
+};
+
+struct route_match {
+	const struct route *route; /* NULL: none; then `allow` says which methods the path has ("" : 404) */
+	char allow[64];
+	const char *parameter; /* into the path, up to the next '/' or the end; NULL */
+	size_t parameter_len;
+};
+
+void route_find(
+	const struct route *routes, size_t count, const char *method, const char *path, struct route_match *ret_match);
+
+#endif
