@@ -2,12 +2,14 @@
 #
 # Folders are discovered, so a new source file needs no line here. One variant of the program
 # lives in one BUILD folder:  make BUILD=build/asan SANITIZE=address,undefined
+# V=1 shows the commands.
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
 SANITIZE ?=
 WERROR   ?= -Werror
 VERSION  := 0.1.0
+Q        := $(if $(V),,@)
 
 PACKAGES := libmicrohttpd jansson libcurl sqlite3 libcrypto
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wvla -Wformat=2 $(WERROR)
@@ -38,7 +40,8 @@ endif
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 ALL_CFLAGS = -std=c11 -pthread -I. $(DEFINES) $(WARNINGS) $(HARDEN_C) $(CFLAGS) $(PKG_CFLAGS)
-ALL_LIBS   = $(PKG_LIBS) $(SODIUM_LIBS) -lm
+# a group: libsodium's wrapped mmap is defined in our library
+ALL_LIBS   = -Wl,--start-group $(LIBRARY) $(SODIUM_LIBS) -Wl,--end-group $(PKG_LIBS) -lm
 
 SOURCES := $(filter-out server/main.c server/auth/arena.c server/auth/arena_plain.c, \
              $(wildcard config/*.c background/*/*.c server/*.c server/*/*.c)) $(ARENA)
@@ -69,25 +72,31 @@ help:
 	@echo "make install    to \$$(DESTDIR)\$$(PREFIX)"
 
 $(PROGRAM): $(BUILD)/server/main.o $(LIBRARY)
-	$(CC) $(HARDEN_L) -pthread -o $@ $< $(LIBRARY) $(ALL_LIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(ALL_LIBS)
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  AR   $@"
+	$(Q)$(AR) qcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC   $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(SUPPORT_LIBRARY): $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  AR   $@"
+	$(Q)$(AR) qcs $@ $^
 
 $(CRITERION_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
-	$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(LIBRARY) $(ALL_LIBS) -lcriterion
+	@echo "  LINK $@"
+	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(ALL_LIBS) -lcriterion
 
 $(RACE_TESTS) $(SUPPORT_BINARIES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
-	$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(LIBRARY) $(ALL_LIBS)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(ALL_LIBS)
 
 tests: all support $(CRITERION_TESTS) $(RACE_TESTS)
 support: $(SUPPORT_BINARIES)

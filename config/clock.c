@@ -39,6 +39,24 @@ int64_t clock_wall_ms(void)
 	return read_us(CLOCK_REALTIME) / 1000;
 }
 
+int clock_condition_init(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	if (pthread_condattr_init(&attributes) != 0)
+		return ERR_MEMORY;
+	int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	if (failed == 0)
+		failed = pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return failed == 0 ? 0 : ERR_MEMORY;
+}
+
+struct timespec clock_deadline(int64_t mono_us)
+{
+	return (struct timespec){.tv_sec = (time_t)(mono_us / 1000000), .tv_nsec = (long)(mono_us % 1000000 * 1000)};
+}
+
 void clock_rfc3339(char ret_text[RFC3339_SIZE], int64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);

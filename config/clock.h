@@ -12,7 +12,11 @@
 #ifndef TOKENFIRST_CONFIG_CLOCK_H
 #define TOKENFIRST_CONFIG_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
+
+#include "config/err.h"
 
 /* Once, before the first thread. */
 void clock_start(void);
@@ -22,6 +26,13 @@ int64_t clock_mono_us(void);
 
 /* CLOCK_REALTIME as it is right now, for log lines and token times only. */
 int64_t clock_wall_ms(void);
+
+/*
+ * Waits with a deadline, on the monotonic clock: a step of the wall clock neither hastens nor delays them.
+ * pthread_cond_timedwait on such a condition takes clock_deadline(clock_mono_us() + …).
+ */
+int clock_condition_init(pthread_cond_t *condition) MUST_CHECK;
+struct timespec clock_deadline(int64_t mono_us);
 
 /* "2026-01-02T03:04:05.678Z": UTC, RFC 3339, of a wall time from 0 to the end of the year 9999. */
 enum { RFC3339_SIZE = 25 };

@@ -61,27 +61,13 @@ static bool is_healthy(const struct committer *c)
 	return atomic_load_explicit(&c->healthy, memory_order_relaxed);
 }
 
-static struct timespec monotonic_in_ms(int64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* Detaches the next batch. NULL: none came in time and a probe is due, or (*ret_end) there will be no more. */
 static struct commit_job *take_batch(struct committer *c, bool *ret_end)
 {
 	struct commit_job *batch = NULL;
 	int waited = 0;
 
-	struct timespec probe_at = monotonic_in_ms(LIMIT_COMMIT_PROBE_MS);
+	struct timespec probe_at = clock_deadline(clock_mono_us() + (int64_t)LIMIT_COMMIT_PROBE_MS * 1000);
 	pthread_mutex_lock(&c->lock);
 	while (c->head == NULL && !c->stopping && waited != ETIMEDOUT) {
 		if (is_healthy(c))
@@ -233,26 +219,14 @@ static void register_metrics(struct committer *c, struct metrics *metrics)
 			"Transactions that the store could not write.", labels[i]);
 }
 
-/* Timed waits are on the monotonic clock: a step of the wall clock neither hastens nor delays a probe. */
 static int init_locks(struct committer *c)
 {
-	pthread_condattr_t attributes;
-
 	if (pthread_mutex_init(&c->lock, NULL) != 0)
 		return ERR_SYSTEM;
-	if (pthread_condattr_init(&attributes) != 0) {
+	int err = clock_condition_init(&c->work);
+	if (err != 0)
 		pthread_mutex_destroy(&c->lock);
-		return ERR_SYSTEM;
-	}
-	int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	if (failed == 0)
-		failed = pthread_cond_init(&c->work, &attributes);
-	pthread_condattr_destroy(&attributes);
-	if (failed != 0) {
-		pthread_mutex_destroy(&c->lock);
-		return ERR_SYSTEM;
-	}
-	return 0;
+	return err;
 }
 
 static void committer_free(struct committer *c)

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "config/clock.h"
 
 /* What the server sends. The last one, 0, collects the rest and what got no answer. */
 static const int statuses[EDGE_STATUSES] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414,
@@ -94,27 +95,13 @@ static void register_metrics(struct edge *edge, struct metrics *metrics)
 		metrics_gauge(metrics, "tokenfirst_connections_open", "Client connections that are open.", 1, NULL);
 }
 
-static int init_waiting(struct edge *edge)
-{
-	pthread_condattr_t attributes;
-
-	if (pthread_condattr_init(&attributes) != 0)
-		return ERR_MEMORY;
-	/* an interval: a change of the wall clock must not stretch it */
-	int err = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	if (!err)
-		err = pthread_cond_init(&edge->quiet, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return err ? ERR_SYSTEM : 0;
-}
-
 int edge_init(struct edge *edge, const struct http_options *options)
 {
 	bool split = options->config->ops.listen != NULL;
 
 	*edge = (struct edge){.config = options->config, .app = options->app};
 	pthread_mutex_init(&edge->lock, NULL);
-	int err = init_waiting(edge);
+	int err = clock_condition_init(&edge->quiet);
 	if (err) {
 		pthread_mutex_destroy(&edge->lock);
 		return err;
@@ -175,15 +162,8 @@ void edge_exchange_ended(const struct route_table *table, const struct route *ro
 
 int edge_wait_quiet(struct edge *edge, int64_t timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline(clock_mono_us() + timeout_ms * 1000);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(timeout_ms / 1000);
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&edge->lock);
 	while (atomic_load(&edge->connections) > 0) {
 		if (pthread_cond_timedwait(&edge->quiet, &edge->lock, &until) != 0)

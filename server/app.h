@@ -1,0 +1,37 @@
+/*
+ * What handlers may use: the services of a running server, put together by cli/serve.c.
+ * Constant once the first request is accepted, but for `draining` and `session_id`.
+ */
+#ifndef TOKENFIRST_SERVER_APP_H
+#define TOKENFIRST_SERVER_APP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "background/delivery/pool.h"
+#include "background/store/committer.h"
+#include "background/telemetry/metrics.h"
+#include "config/options.h"
+#include "server/auth/keys.h"
+#include "server/auth/login.h"
+#include "server/auth/password.h"
+#include "server/http/route.h"
+
+struct app {
+	const struct config *config;
+	struct metrics *metrics;
+	struct store *store;
+	struct committer *committer;
+	struct pool *pool;
+	struct passwords *passwords;
+	struct keys *keys;
+	struct login_metrics login_metrics;
+	atomic_bool draining;
+	atomic_int_fast64_t session_id; /* the last one handed out */
+};
+
+/* server/routes.c */
+extern const struct route app_routes[];
+extern const size_t app_route_count;
+
+#endif

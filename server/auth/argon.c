@@ -1,0 +1,91 @@
+#include "server/auth/argon.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/limits.h"
+#include "server/auth/password.h"
+
+static_assert((int)PASSWORD_HASH_SIZE == (int)crypto_pwhash_STRBYTES, "a hash fits its place");
+
+struct argon_cost argon_cost_of(const struct config *config)
+{
+	return (struct argon_cost){
+		.memory_bytes = (size_t)config->password.memory_kib * 1024,
+		.passes = (unsigned long long)config->password.passes,
+	};
+}
+
+/* Reads "NAME=NUMBER" and moves *text behind it; -1: not there, or not within 1 … most. */
+static long parameter(const char **text, const char *name, long most)
+{
+	size_t len = strlen(name);
+	char *end = NULL;
+	long value;
+
+	if (strncmp(*text, name, len) != 0 || (*text)[len] < '1' || (*text)[len] > '9')
+		return -1;
+	errno = 0;
+	value = strtol(*text + len, &end, 10);
+	if (errno || value > most)
+		return -1;
+	*text = end;
+	return value;
+}
+
+/* libsodium checks the form in full; this only looks at what the form would cost. */
+static bool affordable(const struct argon_cost *cost, const char *stored)
+{
+	static const char *const prefixes[] = {"$argon2id$v=19$", "$argon2i$v=19$"};
+	long memory_kib = (long)(cost->memory_bytes / 1024);
+	long passes = (long)cost->passes;
+
+	if (memory_kib < LIMIT_HASH_MEMORY_KIB)
+		memory_kib = LIMIT_HASH_MEMORY_KIB;
+	if (passes < LIMIT_HASH_PASSES)
+		passes = LIMIT_HASH_PASSES;
+	if (strlen(stored) >= PASSWORD_HASH_SIZE)
+		return false;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		const char *at = stored;
+
+		if (strncmp(at, prefixes[i], strlen(prefixes[i])) != 0)
+			continue;
+		at += strlen(prefixes[i]);
+		return parameter(&at, "m=", memory_kib) > 0 && parameter(&at, ",t=", passes) > 0;
+	}
+	return false;
+}
+
+int argon_hash(const struct argon_cost *cost, const char *password, char *ret_hash)
+{
+	char hash[crypto_pwhash_STRBYTES];
+
+	if (crypto_pwhash_str(hash, password, strlen(password), cost->passes, cost->memory_bytes))
+		return ERR_CRYPTO;
+	memcpy(ret_hash, hash, sizeof(hash));
+	return 0;
+}
+
+int argon_verify(const struct argon_cost *cost, const char *stored, const char *password, bool *ret_matches)
+{
+	if (!affordable(cost, stored))
+		return ERR_INVALID;
+	/* -1 stands for a wrong password (EINVAL), for no memory (ENOMEM) and for a broken hash (errno untouched) */
+	errno = 0;
+	if (crypto_pwhash_str_verify(stored, password, strlen(password)) == 0)
+		*ret_matches = true;
+	else if (errno == EINVAL)
+		*ret_matches = false;
+	else
+		return errno == ENOMEM ? ERR_CRYPTO : ERR_INVALID;
+	return 0;
+}
+
+bool argon_needs_rehash(const struct argon_cost *cost, const char *stored)
+{
+	return strncmp(stored, crypto_pwhash_STRPREFIX, strlen(crypto_pwhash_STRPREFIX)) != 0 ||
+	       crypto_pwhash_str_needs_rehash(stored, cost->passes, cost->memory_bytes) != 0;
+}

@@ -1,0 +1,44 @@
+#include "server/auth/bearer.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "config/clock.h"
+#include "server/app.h"
+#include "server/auth/token.h"
+
+/* RFC 6750 3: without a token only the scheme is named, with a bad one also why. */
+static int refuse(struct exchange *x, bool had_token)
+{
+	exchange_add_header(x, "WWW-Authenticate", had_token ? "Bearer error=\"invalid_token\"" : "Bearer");
+	exchange_problem(x, 401, had_token ? "invalid_token" : "token_missing",
+		had_token ? "The access token is not valid, or not any more."
+			  : "Send an access token: Authorization: Bearer TOKEN");
+	return ERR_DENIED;
+}
+
+int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
+{
+	static const char scheme[] = "Bearer ";
+	const struct app *app = thread->app;
+	const char *header = exchange_header(x, "Authorization");
+	struct token_claims claims;
+	struct session_owner owner;
+	const char *why = NULL;
+
+	if (header == NULL || strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
+		return refuse(x, false);
+	const char *token = header + sizeof(scheme) - 1;
+	if (token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why) != 0)
+		return refuse(x, true);
+
+	int err = sessions_owner(thread->db, claims.session_id, clock_now_ms(), &owner);
+	if (err == ERR_NOT_FOUND || (err == 0 && (!owner.live || strcmp(owner.public_id, claims.subject) != 0)))
+		return refuse(x, true);
+	if (err != 0) {
+		exchange_problem_retry(x, 503, "unavailable", "The session can't be looked up right now.", 1000);
+		return err;
+	}
+	*ret_owner = owner;
+	return 0;
+}

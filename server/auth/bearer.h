@@ -1,0 +1,14 @@
+/*
+ * Who is asking: the access token of `Authorization: Bearer` (RFC 6750), checked, and the session
+ * behind it, which must be live: not revoked, not expired, its user not disabled.
+ */
+#ifndef TOKENFIRST_SERVER_AUTH_BEARER_H
+#define TOKENFIRST_SERVER_AUTH_BEARER_H
+
+#include "server/auth/sessions.h"
+#include "server/http/route.h"
+
+/* 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). */
+int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
+
+#endif

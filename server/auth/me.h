@@ -1,0 +1,9 @@
+/* GET /me: the account behind an access token. */
+#ifndef TOKENFIRST_SERVER_AUTH_ME_H
+#define TOKENFIRST_SERVER_AUTH_ME_H
+
+#include "server/http/route.h"
+
+void me(struct exchange *x, struct request_thread *thread);
+
+#endif

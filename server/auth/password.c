@@ -1,0 +1,381 @@
+/*
+ * A queue between request threads and hash threads.
+ *
+ * A job lives on the stack of its caller, who waits for it; so neither the job nor the password is copied
+ * or allocated. The caller waits in two steps: until its deadline for the job to be begun, and then,
+ * without a deadline, for its end, since a hash that has begun can't be taken back and ends soon. A job whose
+ * deadline passes first is unlinked by its caller and costs no hash.
+ *
+ * One mutex guards the queue and the state of every job. A job's condition variable is signalled with
+ * the mutex held: its caller can't return, and end the job's life, before the signaller has let go.
+ *
+ * Whether the client has left is asked when the hash would begin: then is the last moment at which
+ * work can be saved, and under overload it is work for somebody who has given up.
+ */
+#include "server/auth/password.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/clock.h"
+#include "config/limits.h"
+#include "server/auth/arena.h"
+#include "server/auth/argon.h"
+
+/*
+ * Measured with 2 hash threads on 2 cores, beside 2 busy threads of normal priority: about 93 hashes/s at nice 0, 70 at 3,
+ * 45 at 5, 27 at 10. What a short job waits beside the hash threads differed less from 1 to 10 than from run to run,
+ * since with the arena they no longer hold up the kernel; so little is given up for it.
+ */
+enum { HASH_NICENESS = 3 };
+
+enum job_state { JOB_WAITING, JOB_BEGUN, JOB_ENDED };
+
+struct job {
+	TAILQ_ENTRY(job) link;
+	enum job_state state;
+	pthread_cond_t ended;
+	int64_t queued_us;
+
+	/* what is asked */
+	const char *password;
+	const char *stored; /* to compare with; NULL: nobody's */
+	char *ret_hash;	    /* not NULL: make a hash, compare nothing */
+	bool (*gone)(const void *arg);
+	const void *arg;
+
+	/* what came of it */
+	int err;
+	struct password_check check;
+};
+
+TAILQ_HEAD(job_list, job);
+
+struct slot {
+	struct passwords *passwords;
+	struct arena *arena;
+	pthread_t thread;
+	bool started;
+	size_t number;
+};
+
+struct passwords {
+	/* constant once started */
+	struct argon_cost cost;
+	char nobody[PASSWORD_HASH_SIZE];
+	int64_t queue_max;
+	int64_t queue_timeout_ms;
+	struct slot *slots;
+	size_t slot_count;
+	struct gauge *depth;
+	struct counter *shed_queue, *shed_timeout, *shed_gone;
+
+	pthread_mutex_t mutex; /* guards what follows and every job's state */
+	pthread_cond_t work;   /* a job was queued, or stopping */
+	pthread_cond_t left;   /* the last caller has left */
+	struct job_list waiting;
+	int64_t waiting_count;
+	int64_t callers; /* within submit() */
+	bool stopping;
+};
+
+/* With the mutex held. */
+static void unlink_job(struct passwords *p, struct job *job)
+{
+	TAILQ_REMOVE(&p->waiting, job, link);
+	p->waiting_count--;
+	gauge_set(p->depth, p->waiting_count);
+}
+
+static void end_job(struct job *job, int err)
+{
+	job->err = err;
+	job->state = JOB_ENDED;
+	pthread_cond_signal(&job->ended);
+}
+
+/* Unknown users, and stored hashes that are refused, take the time that everybody takes. */
+static int verify(const struct passwords *p, const struct job *job, struct password_check *check)
+{
+	bool matches = false;
+	int err = job->stored ? argon_verify(&p->cost, job->stored, job->password, &matches) : ERR_INVALID;
+
+	if (err == ERR_INVALID) {
+		err = argon_verify(&p->cost, p->nobody, job->password, &matches);
+		matches = false;
+	}
+	check->matches = !err && matches;
+	check->needs_rehash = check->matches && argon_needs_rehash(&p->cost, job->stored);
+	return err;
+}
+
+/* Without the mutex: the job is this thread's while it is begun. */
+static int execute(const struct passwords *p, struct job *job)
+{
+	int64_t begun_us = clock_mono_us();
+	int err;
+
+	job->check.wait_us = begun_us - job->queued_us;
+	if (job->gone && job->gone(job->arg)) {
+		counter_add(p->shed_gone, 1);
+		return ERR_CLOSED;
+	}
+	if (job->ret_hash)
+		err = argon_hash(&p->cost, job->password, job->ret_hash);
+	else
+		err = verify(p, job, &job->check);
+	job->check.hash_us = clock_mono_us() - begun_us;
+	return err;
+}
+
+/*
+ * Lower than everything else, so that a token, a commit or a scrape goes first, but not by much: a hash
+ * thread that is starved by other work starves every login. A thread can't raise itself again, so only
+ * threads that do nothing else are lowered.
+ */
+static void lower_priority(void)
+{
+	id_t self = (id_t)gettid();
+
+	/* A refusal (some sandboxes) leaves the priority as it is, which costs others some latency only. */
+	(void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + HASH_NICENESS);
+}
+
+static void *hash_thread(void *arg)
+{
+	struct slot *slot = arg;
+	struct passwords *p = slot->passwords;
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "hash-%zu", slot->number % 1000);
+	pthread_setname_np(pthread_self(), name);
+	lower_priority();
+	arena_activate(slot->arena);
+	pthread_mutex_lock(&p->mutex);
+	while (!p->stopping) {
+		struct job *job = TAILQ_FIRST(&p->waiting);
+
+		if (job) {
+			int err;
+
+			unlink_job(p, job);
+			job->state = JOB_BEGUN;
+			pthread_mutex_unlock(&p->mutex);
+			err = execute(p, job);
+			pthread_mutex_lock(&p->mutex);
+			end_job(job, err);
+		}
+		if (!TAILQ_EMPTY(&p->waiting))
+			continue;
+		if (job) {
+			/* nothing to do: now is the time to wipe, then to look again */
+			pthread_mutex_unlock(&p->mutex);
+			arena_wipe(slot->arena);
+			pthread_mutex_lock(&p->mutex);
+		} else {
+			pthread_cond_wait(&p->work, &p->mutex);
+		}
+	}
+	pthread_mutex_unlock(&p->mutex);
+	arena_activate(NULL);
+	return NULL;
+}
+
+/* With the mutex held; gives it up while it waits. */
+static void await(struct passwords *p, struct job *job)
+{
+	struct timespec deadline = clock_deadline(job->queued_us + p->queue_timeout_ms * 1000);
+
+	while (job->state == JOB_WAITING) {
+		if (pthread_cond_timedwait(&job->ended, &p->mutex, &deadline) == ETIMEDOUT &&
+			job->state == JOB_WAITING) {
+			unlink_job(p, job);
+			counter_add(p->shed_timeout, 1);
+			job->err = ERR_TIMEOUT;
+			return;
+		}
+	}
+	while (job->state != JOB_ENDED)
+		pthread_cond_wait(&job->ended, &p->mutex);
+}
+
+/* Queues a job, waits for it, and returns its result. */
+static int submit(struct passwords *p, struct job *job)
+{
+	int err = clock_condition_init(&job->ended);
+
+	if (err)
+		return err;
+	job->queued_us = clock_mono_us();
+	pthread_mutex_lock(&p->mutex);
+	p->callers++;
+	if (p->stopping) {
+		job->err = ERR_CLOSED;
+	} else if (p->waiting_count >= p->queue_max) {
+		counter_add(p->shed_queue, 1);
+		job->err = ERR_LIMIT;
+	} else {
+		TAILQ_INSERT_TAIL(&p->waiting, job, link);
+		p->waiting_count++;
+		gauge_set(p->depth, p->waiting_count);
+		pthread_cond_signal(&p->work);
+		await(p, job);
+	}
+	if (--p->callers == 0)
+		pthread_cond_signal(&p->left);
+	pthread_mutex_unlock(&p->mutex);
+	pthread_cond_destroy(&job->ended);
+	return job->err;
+}
+
+int password_verify(struct passwords *passwords, const char *stored, const char *password,
+	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check)
+{
+	struct job job = {.stored = stored, .password = password, .gone = gone, .arg = arg};
+	int err = submit(passwords, &job);
+
+	if (!err)
+		*ret_check = job.check;
+	return err;
+}
+
+int password_hash(struct passwords *passwords, const char *password, char ret_hash[PASSWORD_HASH_SIZE])
+{
+	struct job job = {.password = password, .ret_hash = ret_hash};
+
+	return submit(passwords, &job);
+}
+
+int password_hash_here(const struct config *config, const char *password, char ret_hash[PASSWORD_HASH_SIZE])
+{
+	struct argon_cost cost = argon_cost_of(config);
+
+	return argon_hash(&cost, password, ret_hash);
+}
+
+static size_t cores(void)
+{
+	cpu_set_t set;
+
+	/* those that this process may use, which in a container are fewer than the machine has */
+	if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+		return (size_t)CPU_COUNT(&set);
+	return 1;
+}
+
+static void register_metrics(struct passwords *p, struct metrics *metrics)
+{
+	static const char name[] = "tokenfirst_shed_total";
+	static const char help[] = "Requests refused or abandoned because a limit was reached.";
+
+	p->depth = metrics_gauge(
+		metrics, "tokenfirst_password_queue_depth", "Password checks that wait for a hash thread.", 1, NULL);
+	p->shed_queue = metrics_counter(metrics, name, help, "reason=\"password_queue\"");
+	p->shed_timeout = metrics_counter(metrics, name, help, "reason=\"password_timeout\"");
+	p->shed_gone = metrics_counter(metrics, name, help, "reason=\"client_gone\"");
+}
+
+/* What an unknown user's password is compared with: the hash of a secret that nobody has. */
+static int hash_nobody(struct passwords *p)
+{
+	unsigned char secret[32];
+	char text[2 * sizeof(secret) + 1];
+	int err;
+
+	randombytes_buf(secret, sizeof(secret));
+	sodium_bin2hex(text, sizeof(text), secret, sizeof(secret));
+	err = argon_hash(&p->cost, text, p->nobody);
+	sodium_memzero(secret, sizeof(secret));
+	sodium_memzero(text, sizeof(text));
+	return err;
+}
+
+static int start_slot(struct passwords *p, size_t index)
+{
+	struct slot *slot = &p->slots[index];
+	int err;
+
+	slot->passwords = p;
+	slot->number = index;
+	err = arena_new(p->cost.memory_bytes, &slot->arena);
+	if (err)
+		return err;
+	err = pthread_create(&slot->thread, NULL, hash_thread, slot);
+	if (err) {
+		errno = err;
+		return ERR_SYSTEM;
+	}
+	slot->started = true;
+	return 0;
+}
+
+int passwords_start(const struct config *config, struct metrics *metrics, struct passwords **ret_passwords)
+{
+	struct passwords *p = calloc(1, sizeof(*p));
+	int err = 0;
+
+	if (!p)
+		return ERR_MEMORY;
+	TAILQ_INIT(&p->waiting);
+	pthread_mutex_init(&p->mutex, NULL);
+	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->left, NULL);
+	p->cost = argon_cost_of(config);
+	p->queue_max = config->password.queue;
+	p->queue_timeout_ms = config->password.queue_timeout_ms;
+	register_metrics(p, metrics);
+	p->slot_count = config->password.slots > 0 ? (size_t)config->password.slots : cores();
+	p->slots = calloc(p->slot_count, sizeof(*p->slots));
+	if (!p->slots)
+		err = ERR_MEMORY;
+	if (!err)
+		err = hash_nobody(p);
+	for (size_t i = 0; !err && i < p->slot_count; i++)
+		err = start_slot(p, i);
+	if (err)
+		passwords_stop(p);
+	else
+		*ret_passwords = p;
+	return err;
+}
+
+void passwords_stop(struct passwords *passwords)
+{
+	struct passwords *p = passwords;
+	struct job *job;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	p->stopping = true;
+	while ((job = TAILQ_FIRST(&p->waiting))) {
+		unlink_job(p, job);
+		end_job(job, ERR_CLOSED);
+	}
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->mutex);
+	for (size_t i = 0; p->slots && i < p->slot_count; i++) {
+		if (p->slots[i].started)
+			pthread_join(p->slots[i].thread, NULL);
+		arena_free(p->slots[i].arena);
+	}
+	pthread_mutex_lock(&p->mutex);
+	while (p->callers > 0)
+		pthread_cond_wait(&p->left, &p->mutex);
+	pthread_mutex_unlock(&p->mutex);
+	pthread_cond_destroy(&p->left);
+	pthread_cond_destroy(&p->work);
+	pthread_mutex_destroy(&p->mutex);
+	free(p->slots);
+	free(p);
+}

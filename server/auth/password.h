@@ -1,0 +1,52 @@
+/*
+ * Password hashing as a bounded resource.
+ *
+ * `slots` hash threads, at slightly lower priority, each with its own memory that is reused
+ * from hash to hash (arena.h). Callers hand over and wait, at most `queue` of them and at most
+ * `queue_timeout_ms` until their hash is begun: overload sheds, it never stacks up.
+ *
+ * Stored form: libsodium's "$argon2id$v=19$m=…,t=…,p=1$salt$hash" (RFC 9106; parameters after OWASP's
+ * password storage cheat sheet: 19 MiB, t=2).
+ */
+#ifndef TOKENFIRST_SERVER_AUTH_PASSWORD_H
+#define TOKENFIRST_SERVER_AUTH_PASSWORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "background/telemetry/metrics.h"
+#include "config/options.h"
+
+struct passwords;
+
+enum { PASSWORD_HASH_SIZE = 128 }; /* crypto_pwhash_STRBYTES */
+
+int passwords_start(const struct config *config, struct metrics *metrics, struct passwords **ret_passwords) MUST_CHECK;
+void passwords_stop(struct passwords *passwords); /* NULL is fine; waiting callers get ERR_CLOSED */
+
+struct password_check {
+	bool matches;
+	bool needs_rehash; /* the stored parameters are not today's */
+	int64_t wait_us;   /* until a hash thread began */
+	int64_t hash_us;
+};
+
+/*
+ * Compares a password with a stored hash; `stored` NULL stands for an unknown user and costs the
+ * same: a hash made at start with today's parameters is checked, and never matches.
+ * ERR_LIMIT: queue full. ERR_TIMEOUT: not begun in time. ERR_CLOSED: `gone(arg)` said, when the hash was
+ * about to begin, that nobody waits any more (NULL: never asked), or stopping. ERR_CRYPTO: out of memory.
+ */
+int password_verify(struct passwords *passwords, const char *stored, const char *password,
+	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check) MUST_CHECK;
+
+/* A new hash with today's parameters. Errors as above. */
+int password_hash(struct passwords *passwords, const char *password, char ret_hash[PASSWORD_HASH_SIZE]) MUST_CHECK;
+
+/* The same without threads, for commands: hashes on the caller's thread. */
+int password_hash_here(const struct config *config, const char *password, char ret_hash[PASSWORD_HASH_SIZE]) MUST_CHECK;
+
+/* 0, or ERR_INVALID: empty, longer than LIMIT_PASSWORD, or not UTF-8. */
+int password_acceptable(const char *password, const char **ret_why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * Access tokens as compact JWS. Signature, base64url and JSON are the libraries'; what is ours is the order and the
+ * strictness: the key is found by its id and says itself which algorithm it is for, nothing in a
+ * token is believed before its signature holds, and every claim has one form (RFC 8725).
+ */
+#include "server/auth/token.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/limits.h"
+
+static const char token_type[] = "at+jwt"; /* RFC 9068 2.1 */
+
+static void append_base64url(struct buf *out, const void *bytes, size_t len)
+{
+	char text[sodium_base64_ENCODED_LEN(LIMIT_TOKEN, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+
+	if (len > LIMIT_TOKEN) {
+		/* more than a token may have: verification would refuse it */
+		out->err = out->err ? out->err : ERR_LIMIT;
+		return;
+	}
+	sodium_bin2base64(text, sizeof(text), bytes, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	buf_append_text(out, text);
+}
+
+/* Takes over `json`; NULL means no memory. */
+static int append_json(struct buf *out, json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	if (!text)
+		return ERR_MEMORY;
+	append_base64url(out, text, strlen(text));
+	free(text);
+	return buf_error(out);
+}
+
+int token_issue(
+	const struct config *config, const struct signing_key *key, const struct token_claims *claims, struct buf *out)
+{
+	unsigned char signature[SIGNATURE_MAX];
+	size_t signature_len = 0;
+	size_t start = out->len;
+	char session[24];
+	int err;
+
+	(void)snprintf(session, sizeof(session), "%lld", (long long)claims->session_id);
+	err = append_json(out, json_pack("{s:s, s:s, s:s}", "alg", token_alg_text(signing_key_alg(key)), "typ",
+				       token_type, "kid", signing_key_id(key)));
+	if (err)
+		return err;
+	buf_append_text(out, ".");
+	err = append_json(out, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "iss", config->token.issuer, "sub",
+				       claims->subject, "aud", config->token.audience, "client_id",
+				       config->token.audience, "exp", (json_int_t)claims->expires_s, "iat",
+				       (json_int_t)claims->issued_s, "jti", claims->token_id, "sid", session));
+	if (err)
+		return err;
+	err = signing_key_sign(key, out->data + start, out->len - start, signature, &signature_len);
+	if (err)
+		return err;
+	buf_append_text(out, ".");
+	append_base64url(out, signature, signature_len);
+	return buf_error(out);
+}
+
+/* A JWS cut at its dots; nothing is copied. */
+struct parts {
+	const char *header, *payload, *signature;
+	size_t header_len, payload_len, signature_len;
+};
+
+static bool split(const char *token, struct parts *ret_parts)
+{
+	size_t len = strnlen(token, LIMIT_TOKEN + 1);
+	const char *first = memchr(token, '.', len);
+	const char *second = first ? memchr(first + 1, '.', len - (size_t)(first + 1 - token)) : NULL;
+	const char *end = token + len;
+
+	if (len > LIMIT_TOKEN || !second || memchr(second + 1, '.', (size_t)(end - second - 1)))
+		return false;
+	*ret_parts = (struct parts){
+		.header = token,
+		.header_len = (size_t)(first - token),
+		.payload = first + 1,
+		.payload_len = (size_t)(second - first - 1),
+		.signature = second + 1,
+		.signature_len = (size_t)(end - second - 1),
+	};
+	return true;
+}
+
+/* Strict: alphabet, no padding, no bits left over in the last character. */
+static bool decode(const char *text, size_t len, void *ret_bytes, size_t size, size_t *ret_len)
+{
+	return sodium_base642bin(
+		       ret_bytes, size, text, len, NULL, ret_len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+}
+
+/* An object without duplicate members and nothing behind it; NULL: it is not. */
+static json_t *decode_object(const char *text, size_t len)
+{
+	char bytes[LIMIT_TOKEN];
+	size_t bytes_len = 0;
+	json_t *json;
+
+	if (!decode(text, len, bytes, sizeof(bytes), &bytes_len))
+		return NULL;
+	json = json_loadb(bytes, bytes_len, JSON_REJECT_DUPLICATES, NULL);
+	if (json && !json_is_object(json)) {
+		json_decref(json);
+		json = NULL;
+	}
+	return json;
+}
+
+/* NULL: absent or no text. jansson lets no NUL into a text, so strcmp sees all of it. */
+static const char *text_member(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+static bool text_is(const json_t *object, const char *name, const char *expected)
+{
+	const char *text = text_member(object, name);
+
+	return text && strcmp(text, expected) == 0;
+}
+
+/* NULL, or the rule that failed. */
+static const char *check_header(const struct keys *keys, const struct parts *parts, const struct signing_key **ret_key)
+{
+	json_t *header = decode_object(parts->header, parts->header_len);
+	const struct signing_key *key = NULL;
+	const char *why = NULL;
+
+	if (!header)
+		why = "the header is not base64url of a JSON object";
+	else if (!text_member(header, "alg") || !text_member(header, "typ") || !text_member(header, "kid"))
+		why = "the header lacks alg, typ or kid";
+	else if (json_object_size(header) != 3)
+		why = "the header has members other than alg, typ and kid";
+	else if (!text_is(header, "typ", token_type))
+		why = "typ is not at+jwt";
+	else if (!(key = keys_find(keys, text_member(header, "kid"))))
+		why = "kid names no key";
+	else if (!text_is(header, "alg", token_alg_text(signing_key_alg(key))))
+		why = "alg is not the key's algorithm";
+	else
+		*ret_key = key;
+	json_decref(header);
+	return why;
+}
+
+static const char *check_signature(const struct signing_key *key, const struct parts *parts)
+{
+	unsigned char signature[SIGNATURE_MAX];
+	size_t len = 0;
+
+	if (!decode(parts->signature, parts->signature_len, signature, sizeof(signature), &len))
+		return "the signature is not base64url";
+	/* what is signed is everything before the second dot, as it came */
+	if (signing_key_verify(key, parts->header, parts->header_len + 1 + parts->payload_len, signature, len))
+		return "the signature does not verify";
+	return NULL;
+}
+
+static bool id_member(const json_t *object, const char *name, char ret_id[ID_SIZE])
+{
+	const char *text = text_member(object, name);
+
+	if (!text || !id_valid(text))
+		return false;
+	memcpy(ret_id, text, ID_SIZE);
+	return true;
+}
+
+/* One number has one text: digits without sign or leading zero. */
+static bool session_member(const json_t *object, int64_t *ret_id)
+{
+	const char *text = text_member(object, "sid");
+	char *end = NULL;
+	long long value;
+
+	if (!text || *text < '1' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (errno || *end)
+		return false;
+	*ret_id = value;
+	return true;
+}
+
+static const char *check_claims(
+	const struct config *config, const json_t *payload, int64_t now_s, struct token_claims *claims)
+{
+	const json_t *issued = json_object_get(payload, "iat"), *expires = json_object_get(payload, "exp");
+
+	if (!text_is(payload, "iss", config->token.issuer))
+		return "iss is not our issuer";
+	if (!text_is(payload, "aud", config->token.audience))
+		return "aud is not our audience";
+	if (!text_is(payload, "client_id", config->token.audience))
+		return "client_id is not our audience";
+	if (!json_is_integer(issued) || !json_is_integer(expires))
+		return "iat or exp is no integer";
+	claims->issued_s = json_integer_value(issued);
+	claims->expires_s = json_integer_value(expires);
+	if (claims->issued_s > now_s + LIMIT_TOKEN_SKEW_S)
+		return "iat lies in the future";
+	if (claims->expires_s <= now_s)
+		return "exp has passed";
+	if (!id_member(payload, "sub", claims->subject))
+		return "sub is no id";
+	if (!id_member(payload, "jti", claims->token_id))
+		return "jti is no id";
+	if (!session_member(payload, &claims->session_id))
+		return "sid is no session id";
+	return NULL;
+}
+
+int token_verify(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
+	struct token_claims *ret_claims, const char **ret_why)
+{
+	struct token_claims claims = {.session_id = 0};
+	const struct signing_key *key = NULL;
+	json_t *payload = NULL;
+	struct parts parts;
+	const char *why = NULL;
+
+	if (!split(token, &parts))
+		why = "not three parts with dots between";
+	if (!why)
+		why = check_header(keys, &parts, &key);
+	if (!why)
+		why = check_signature(key, &parts);
+	if (!why) {
+		payload = decode_object(parts.payload, parts.payload_len);
+		why = payload ? check_claims(config, payload, now_s, &claims)
+			      : "the payload is not base64url of a JSON object";
+	}
+	json_decref(payload);
+	if (why) {
+		*ret_why = why;
+		return ERR_DENIED;
+	}
+	*ret_claims = claims;
+	return 0;
+}

@@ -1,0 +1,226 @@
+#include "server/auth/users.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define USER_COLUMNS "id, public_id, username, email, password, admin, disabled, created_ms"
+
+enum { KEY_SIZE = LIMIT_EMAIL + 1 };
+
+static_assert(LIMIT_USERNAME <= LIMIT_EMAIL, "one size of key does for both");
+
+/* The key by which a name or an address is unique; false: longer than any there can be. */
+static bool fold(const char *text, char ret_key[KEY_SIZE])
+{
+	size_t len = strnlen(text, KEY_SIZE);
+
+	if (len == KEY_SIZE)
+		return false;
+	for (size_t i = 0; i <= len; i++)
+		ret_key[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+	return true;
+}
+
+static int copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = from ? strlen(from) : 0;
+
+	if (len >= size)
+		return ERR_STORE; /* no row of ours */
+	memcpy(to, from ? from : "", len + 1);
+	return 0;
+}
+
+static int read_user(struct db_statement *s, struct user *ret_user)
+{
+	struct user user = {
+		.id = db_int(s, 0),
+		.admin = db_int(s, 5) != 0,
+		.disabled = db_int(s, 6) != 0,
+		.created_ms = db_int(s, 7),
+	};
+	int err = copy_text(user.public_id, sizeof(user.public_id), db_text(s, 1));
+
+	if (!err)
+		err = copy_text(user.username, sizeof(user.username), db_text(s, 2));
+	if (!err)
+		err = copy_text(user.email, sizeof(user.email), db_text(s, 3));
+	if (!err)
+		err = copy_text(user.password, sizeof(user.password), db_text(s, 4));
+	if (!err)
+		*ret_user = user;
+	return err;
+}
+
+static int find(struct db *db, const char *sql, const char *key, struct user *ret_user)
+{
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_text(s, 1, key);
+	err = db_step(s);
+	if (err == 1)
+		err = read_user(s, ret_user);
+	else if (err == 0)
+		err = ERR_NOT_FOUND;
+	db_finish(s);
+	return err;
+}
+
+int users_find_by_username(struct db *db, const char *username, struct user *ret_user)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE username_key = $1";
+	char key[KEY_SIZE];
+
+	return fold(username, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
+}
+
+int users_find_by_email(struct db *db, const char *email, struct user *ret_user)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE email_key = $1";
+	char key[KEY_SIZE];
+
+	return fold(email, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
+}
+
+int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE public_id = $1";
+
+	return find(db, sql, public_id, ret_user);
+}
+
+int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users ORDER BY username_key";
+	struct db_statement *s = NULL;
+	struct user user;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	while ((err = db_step(s)) == 1) {
+		err = read_user(s, &user);
+		if (!err)
+			err = row(arg, &user);
+		if (err)
+			break;
+	}
+	db_finish(s);
+	return err;
+}
+
+int users_add(struct db *writer, struct user *user, int64_t now_ms)
+{
+	static const char sql[] = "INSERT INTO users (public_id, username, username_key, email, email_key, password, "
+				  "admin, disabled, created_ms, updated_ms) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id";
+	struct db_statement *s = NULL;
+	char name_key[KEY_SIZE], email_key[KEY_SIZE], public_id[ID_SIZE];
+	bool has_email = user->email[0] != '\0';
+	int err;
+
+	if (!fold(user->username, name_key) || !fold(user->email, email_key))
+		return ERR_INVALID;
+	id_new(public_id, now_ms);
+	err = db_prepare(writer, sql, &s);
+	if (err)
+		return err;
+	db_bind_text(s, 1, public_id);
+	db_bind_text(s, 2, user->username);
+	db_bind_text(s, 3, name_key);
+	db_bind_text(s, 4, has_email ? user->email : NULL);
+	db_bind_text(s, 5, has_email ? email_key : NULL);
+	db_bind_text(s, 6, user->password);
+	db_bind_int(s, 7, user->admin);
+	db_bind_int(s, 8, user->disabled);
+	db_bind_int(s, 9, now_ms);
+	err = db_step(s);
+	if (err == 1) {
+		user->id = db_int(s, 0);
+		user->created_ms = now_ms;
+		memcpy(user->public_id, public_id, sizeof(public_id));
+		err = db_step(s); /* to its end, which completes the insert */
+	}
+	db_finish(s);
+	return err;
+}
+
+static int revoke_sessions(struct db *writer, const char *username_key, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE sessions SET revoked_ms = $1 WHERE revoked_ms = 0 AND user_id = "
+				  "(SELECT id FROM users WHERE username_key = $2)";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_text(s, 2, username_key);
+	return db_run(s);
+}
+
+int users_set_disabled(struct db *writer, const char *username, bool disabled, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET disabled = $1, updated_ms = $2 WHERE username_key = $3";
+	struct db_statement *s = NULL;
+	char key[KEY_SIZE];
+	int err;
+
+	if (!fold(username, key))
+		return ERR_NOT_FOUND;
+	err = db_prepare(writer, sql, &s);
+	if (err)
+		return err;
+	db_bind_int(s, 1, disabled);
+	db_bind_int(s, 2, now_ms);
+	db_bind_text(s, 3, key);
+	err = db_run(s);
+	if (!err && db_changes(writer) == 0)
+		err = ERR_NOT_FOUND;
+	if (!err && disabled)
+		err = revoke_sessions(writer, key, now_ms);
+	return err;
+}
+
+int users_set_password(struct db *writer, const char *username, const char *hash, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET password = $1, updated_ms = $2 WHERE username_key = $3";
+	struct db_statement *s = NULL;
+	char key[KEY_SIZE];
+	int err;
+
+	if (!fold(username, key))
+		return ERR_NOT_FOUND;
+	err = db_prepare(writer, sql, &s);
+	if (err)
+		return err;
+	db_bind_text(s, 1, hash);
+	db_bind_int(s, 2, now_ms);
+	db_bind_text(s, 3, key);
+	err = db_run(s);
+	if (!err && db_changes(writer) == 0)
+		err = ERR_NOT_FOUND;
+	return err ? err : revoke_sessions(writer, key, now_ms);
+}
+
+int users_upgrade_password(struct db *writer, int64_t id, const char *old_hash, const char *hash, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET password = $1, updated_ms = $2 WHERE id = $3 AND password = $4";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_text(s, 1, hash);
+	db_bind_int(s, 2, now_ms);
+	db_bind_int(s, 3, id);
+	db_bind_text(s, 4, old_hash);
+	err = db_run(s);
+	if (!err && db_changes(writer) == 0)
+		err = ERR_STALE;
+	return err;
+}

@@ -1,0 +1,48 @@
+/*
+ * Accounts: rows of the table `users`. Names and addresses are compared case-insensitively
+ * by a folded key column (ASCII fold; usernames are ASCII letters, digits and . _ - + @; RFC 5321 addresses).
+ *
+ * Functions with `writer` in their name's place of `db` run inside a commit job; the rest take any connection.
+ */
+#ifndef TOKENFIRST_SERVER_AUTH_USERS_H
+#define TOKENFIRST_SERVER_AUTH_USERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "background/store/db.h"
+#include "config/id.h"
+#include "config/limits.h"
+#include "server/auth/password.h"
+
+struct user {
+	int64_t id;
+	char public_id[ID_SIZE];
+	char username[LIMIT_USERNAME + 1];
+	char email[LIMIT_EMAIL + 1]; /* "": none */
+	char password[PASSWORD_HASH_SIZE];
+	bool admin, disabled;
+	int64_t created_ms;
+};
+
+/* 0, or ERR_INVALID with what is wrong (static text). Refuses control bytes, CR and LF above all. */
+int username_acceptable(const char *username, const char **ret_why) MUST_CHECK;
+int email_acceptable(const char *email, const char **ret_why) MUST_CHECK;
+
+/* ERR_NOT_FOUND leaves *ret_user untouched. */
+int users_find_by_username(struct db *db, const char *username, struct user *ret_user) MUST_CHECK;
+int users_find_by_email(struct db *db, const char *email, struct user *ret_user) MUST_CHECK;
+int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user) MUST_CHECK;
+int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg) MUST_CHECK;
+
+/* Writers. Adding fills in id and public_id; ERR_EXISTS for a taken name or address. */
+int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;
+int users_set_disabled(struct db *writer, const char *username, bool disabled,
+	int64_t now_ms) MUST_CHECK; /* also revokes sessions when disabling */
+int users_set_password(struct db *writer, const char *username, const char *hash,
+	int64_t now_ms) MUST_CHECK; /* also revokes sessions */
+/* A rehash at login: only if the stored hash is still `old_hash`; ERR_STALE otherwise. Revokes nothing. */
+int users_upgrade_password(
+	struct db *writer, int64_t id, const char *old_hash, const char *hash, int64_t now_ms) MUST_CHECK;
+
+#endif

@@ -1,0 +1,26 @@
+#include <stdio.h>
+
+#include "server/cli/cli.h"
+
+int cli_check_config(const struct cli *cli, const struct config *unused)
+{
+	struct config *config = NULL;
+	struct config_errors errors = {.count = 0}, warnings = {.count = 0};
+	int code = CLI_DONE;
+	int err = config_load(&cli->source, &config, &errors, &warnings);
+
+	(void)unused;
+	config_errors_print(&warnings, "warning", stderr);
+	if (err == ERR_INVALID) {
+		config_errors_print(&errors, "error", stderr);
+		code = CLI_USAGE;
+	} else if (err) {
+		code = cli_fail(CLI_FAILED, "configuration: %s", err_text(err));
+	} else {
+		(void)puts("configuration is fine");
+	}
+	config_errors_release(&errors);
+	config_errors_release(&warnings);
+	config_free(config);
+	return code;
+}

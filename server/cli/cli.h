@@ -1,0 +1,53 @@
+/*
+ * The command line: `tokenfirst WORD… [OPTION]…`.
+ *
+ * cli.c has the table of commands. Options may stand before, between and behind the words; -c, --set and --log-format
+ * go with every command. Results go to stdout, everything else to stderr.
+ */
+#ifndef TOKENFIRST_SERVER_CLI_CLI_H
+#define TOKENFIRST_SERVER_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "config/options.h"
+
+enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* What the command line said. */
+struct cli {
+	struct config_source source;
+	const char *const *operands; /* the words behind the command's own */
+	size_t operand_count;
+	const char *email; /* NULL: not given */
+	bool admin, json, password_stdin;
+};
+
+/* The whole program after the libraries are set up: an exit code. */
+int cli_main(int argc, char **argv);
+
+/* The commands: an exit code. `config` is NULL for those that load none or do it themselves. */
+int cli_serve(const struct config *config);
+int cli_check_config(const struct cli *cli, const struct config *config);
+int cli_user_add(const struct cli *cli, const struct config *config);
+int cli_user_list(const struct cli *cli, const struct config *config);
+int cli_user_disable(const struct cli *cli, const struct config *config);
+int cli_user_passwd(const struct cli *cli, const struct config *config);
+
+/* "tokenfirst: …" on stderr; gives the exit code back. */
+int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * store_command.c: has a command (server/ops/command.h) run, by this process if it can own the store, else by the server
+ * that does. ERR_CLOSED and every error but those of the command itself are told on stderr already; `ret_told` says so.
+ */
+int cli_store_command(const struct config *config, const char *name, const json_t *arguments, json_t **ret_reply,
+	bool *ret_told) MUST_CHECK;
+
+/*
+ * read_password.c: asks on the terminal, twice and without echo, or reads one line from stdin. `ret_password` has
+ * LIMIT_PASSWORD + 1 bytes: wipe it. ERR_INVALID and `ret_why` (static text): no password that may be taken.
+ */
+int cli_read_password(bool from_stdin, char *ret_password, const char **ret_why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * `tokenfirst serve`: puts the services together in the order in which they lean on each other,
+ * waits for a signal, and takes them down in reverse. Nothing here is on the path of a request.
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/clock.h"
+#include "config/log.h"
+#include "server/app.h"
+#include "server/auth/sessions.h"
+#include "server/cli/cli.h"
+#include "server/http/http.h"
+#include "server/ops/control.h"
+
+struct service {
+	struct app app;
+	struct http *http;
+	struct control *control;
+};
+
+/* Exit codes of the contract. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1 };
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, set, NULL); /* inherited by every thread from here on */
+}
+
+static void end_at_once(int signal_number)
+{
+	(void)signal_number;
+	_exit(EXIT_FAILED); /* durable work is on disk already */
+}
+
+/* A second signal ends the process where it stands. */
+static void arm_second_signal(void)
+{
+	struct sigaction action = {.sa_handler = end_at_once};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int failed(const char *what, const char *why)
+{
+	log_write(LOG_ERROR, what, LOG_STR("reason", why));
+	return EXIT_FAILED;
+}
+
+static int open_reader(struct app *app, struct db **ret_db)
+{
+	return store_reader(app->store, ret_db);
+}
+
+static int start_store(struct app *app)
+{
+	char why[256] = "";
+	int64_t last_session = 0;
+	int err = store_open(app->config->store, &app->store, why);
+	if (err == ERR_LOCKED)
+		return failed("the store belongs to another running tokenfirst", app->config->store);
+	if (err != 0)
+		return failed("the store can't be opened", why[0] != '\0' ? why : err_text(err));
+	err = keys_load(store_writer(app->store), app->config->token.alg, clock_now_ms(), &app->keys);
+	if (err == 0)
+		err = sessions_last_id(store_writer(app->store), &last_session);
+	if (err != 0)
+		return failed("the store can't be read", err_text(err));
+	atomic_store(&app->session_id, last_session);
+	err = committer_start(app->store, app->metrics, &app->committer);
+	return err == 0 ? EXIT_DONE : failed("the committer can't be started", err_text(err));
+}
+
+static int start(struct service *service)
+{
+	struct app *app = &service->app;
+	char why[256] = "";
+
+	app->metrics = metrics_new();
+	if (app->metrics == NULL)
+		return failed("can't start", err_text(ERR_MEMORY));
+	metrics_register_process(app->metrics);
+	login_metrics_register(&app->login_metrics, app->metrics);
+	if (start_store(app) != EXIT_DONE)
+		return EXIT_FAILED;
+
+	int err = pool_start(app->config, app->store, app->committer, app->metrics, &app->pool);
+	if (err != 0)
+		return failed("the delivery pool can't be started", err_text(err));
+	err = passwords_start(app->config, app->metrics, &app->passwords);
+	if (err != 0)
+		return failed("the hash threads can't be started", err_text(err));
+	err = control_start(app->store, app->committer, &service->control);
+	if (err != 0)
+		return failed("the command socket can't be opened", err_text(err));
+
+	const struct http_options options = {
+		.config = app->config,
+		.metrics = app->metrics,
+		.routes = app_routes,
+		.route_count = app_route_count,
+		.app = app,
+		.open_reader = open_reader,
+	};
+	err = http_start(&options, &service->http, why);
+	if (err != 0)
+		return failed("can't listen", why[0] != '\0' ? why : err_text(err));
+	return metrics_error(app->metrics) == 0 ? EXIT_DONE : failed("can't start", err_text(ERR_MEMORY));
+}
+
+static void announce(const struct service *service)
+{
+	const char *ops = http_ops_address(service->http);
+	log_write(LOG_INFO, "listening", LOG_STR("address", http_address(service->http)),
+		LOG_STR("ops_address", ops[0] != '\0' ? ops : NULL), LOG_STR("version", TOKENFIRST_VERSION),
+		LOG_INT("effects", service->app.config->effect_count));
+}
+
+/* Returns when the server is to stop. */
+static void wait_for_signal(const sigset_t *set)
+{
+	for (;;) {
+		int number = 0;
+		if (sigwait(set, &number) != 0)
+			continue;
+		if (number != SIGHUP) {
+			log_write(LOG_INFO, "draining", LOG_STR("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+			return;
+		}
+		log_write(LOG_WARN, "SIGHUP: certificates and secrets are read at start only; restart to change them");
+	}
+}
+
+/* First the edge, so that nothing new comes in; then the workers; then the writer; then the count. */
+static void stop(struct service *service)
+{
+	struct app *app = &service->app;
+	struct pool_totals totals = {0};
+	int64_t deadline_us = clock_mono_us() + app->config->background.drain_ms * 1000;
+
+	atomic_store(&app->draining, true);
+	http_stop(service->http, app->config->background.drain_ms);
+	control_stop(service->control);
+	passwords_stop(app->passwords);
+	if (app->pool != NULL)
+		pool_drain(app->pool, deadline_us);
+	committer_stop(app->committer);
+	if (app->pool != NULL) {
+		pool_stop(app->pool, &totals);
+		log_write(LOG_INFO, "stopped", LOG_INT("delivered", totals.delivered), LOG_INT("kept", totals.kept),
+			LOG_INT("dropped", totals.dropped));
+	}
+	keys_free(app->keys);
+	store_close(app->store);
+	metrics_free(app->metrics);
+}
+
+int cli_serve(const struct config *config)
+{
+	struct service service = {.app = {.config = config}};
+	sigset_t signals;
+
+	block_signals(&signals);
+	int code = start(&service);
+	if (code == EXIT_DONE) {
+		announce(&service);
+		wait_for_signal(&signals);
+	}
+	arm_second_signal();
+	stop(&service);
+	return code;
+}

@@ -1,0 +1,17 @@
+/* The table of routes: what the server answers, and where each answer is made. */
+#include "server/app.h"
+#include "server/auth/login.h"
+#include "server/auth/me.h"
+#include "server/ops/events.h"
+#include "server/ops/ops.h"
+
+const struct route app_routes[] = {
+	{.method = "POST", .path = "/login", .crew = CREW_LOGIN, .body = true, .handle = login},
+	{.method = "GET", .path = "/me", .crew = CREW_OTHER, .handle = me},
+	{.method = "GET", .path = "/events/{event_id}", .crew = CREW_OTHER, .handle = events_show},
+	{.method = "GET", .path = "/.well-known/jwks.json", .crew = CREW_LOOP, .handle = jwks_show},
+	{.method = "GET", .path = "/health/live", .crew = CREW_LOOP, .handle = health_live},
+	{.method = "GET", .path = "/health/ready", .crew = CREW_LOOP, .handle = health_ready},
+	{.method = "GET", .path = "/metrics", .crew = CREW_LOOP, .ops = true, .handle = metrics_show},
+};
+const size_t app_route_count = sizeof(app_routes) / sizeof(app_routes[0]);

@@ -1,0 +1,306 @@
+/*
+ * Access tokens: what is issued is verified, and each rule refuses what breaks it. Broken tokens are
+ * signed with the server's own key, so that the rule that is meant is the one that refuses.
+ */
+#include <criterion/criterion.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "background/store/store.h"
+#include "config/clock.h"
+#include "server/auth/token.h"
+
+enum { NOW = 1700000000 };
+
+static char folder[64], url[128];
+static struct store *store;
+static struct config config = {.token = {.issuer = (char *)"https://auth.example.com", .audience = (char *)"app"}};
+static struct keys *keys;
+
+static const struct token_claims claims = {
+	.subject = "01J00000000000000000000001",
+	.token_id = "01J00000000000000000000002",
+	.session_id = 77,
+	.issued_s = NOW,
+	.expires_s = NOW + 900,
+};
+
+static void setup(void)
+{
+	cr_assert(sodium_init() >= 0);
+	json_object_seed(0);
+	clock_start();
+	(void)snprintf(folder, sizeof(folder), "/tmp/tokenfirst-token-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	(void)snprintf(url, sizeof(url), "sqlite:%s/store.db", folder);
+	cr_assert_eq(store_open(url, &store, NULL), 0);
+	cr_assert_eq(keys_load(store_writer(store), TOKEN_EDDSA, 1000, &keys), 0);
+}
+
+static void teardown(void)
+{
+	static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm", "store.db.lock"};
+	char path[128];
+
+	keys_free(keys);
+	store_close(store);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		(void)unlink(path);
+	}
+	cr_expect_eq(rmdir(folder), 0);
+}
+
+TestSuite(token, .init = setup, .fini = teardown, .timeout = 20);
+
+static char *issue(const struct token_claims *what)
+{
+	struct buf out;
+
+	buf_init(&out, LIMIT_TOKEN);
+	cr_assert_eq(token_issue(&config, keys_current(keys), what, &out), 0);
+	return buf_steal(&out);
+}
+
+/* The rule that refuses it; "" if none does. */
+static const char *verdict_at(const char *token, int64_t now_s)
+{
+	struct token_claims read = {.session_id = -1};
+	const char *why = "";
+	int err = token_verify(&config, keys, token, now_s, &read, &why);
+
+	cr_assert(err == 0 ? why[0] == '\0' : err == ERR_DENIED && why[0] && read.session_id == -1);
+	return why;
+}
+
+static const char *verdict(const char *token)
+{
+	return verdict_at(token, NOW);
+}
+
+static void append_base64(struct buf *out, const char *text)
+{
+	char encoded[LIMIT_TOKEN * 2];
+
+	sodium_bin2base64(encoded, sizeof(encoded), (const unsigned char *)text, strlen(text),
+		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	buf_append_text(out, encoded);
+}
+
+/* Any header and payload under the current key; "$kid" in the header becomes its id. */
+static char *forge(const char *header, const char *payload)
+{
+	unsigned char signature[SIGNATURE_MAX];
+	char encoded[SIGNATURE_MAX * 2], full[1024];
+	const char *mark = strstr(header, "$kid");
+	size_t len = 0;
+	struct buf out;
+
+	if (mark)
+		(void)snprintf(full, sizeof(full), "%.*s%s%s", (int)(mark - header), header,
+			signing_key_id(keys_current(keys)), mark + 4);
+	buf_init(&out, LIMIT_TOKEN * 2);
+	append_base64(&out, mark ? full : header);
+	buf_append_text(&out, ".");
+	append_base64(&out, payload);
+	cr_assert_eq(signing_key_sign(keys_current(keys), out.data, out.len, signature, &len), 0);
+	sodium_bin2base64(encoded, sizeof(encoded), signature, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	buf_append_text(&out, ".");
+	buf_append_text(&out, encoded);
+	return buf_steal(&out);
+}
+
+static void expect(const char *header, const char *payload, const char *rule)
+{
+	char *token = forge(header, payload);
+
+	cr_expect_str_eq(verdict(token), rule, "%s %s: \"%s\", wanted \"%s\"", header, payload, verdict(token), rule);
+	free(token);
+}
+
+#define HEADER	 "{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}"
+#define WHO	 "\"iss\":\"https://auth.example.com\",\"aud\":\"app\",\"client_id\":\"app\","
+#define IDS	 "\"sub\":\"01J00000000000000000000001\",\"jti\":\"01J00000000000000000000002\","
+#define TIMES	 "\"iat\":1700000000,\"exp\":1700000900,"
+#define ACCEPTED ""
+
+Test(token, issued_tokens_verify_under_every_algorithm)
+{
+	static const enum token_alg algs[] = {TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256};
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		struct token_claims read = {.session_id = 0};
+		const char *why = "";
+		char *token;
+
+		keys_free(keys);
+		cr_assert_eq(keys_load(store_writer(store), algs[i], 2000, &keys), 0);
+		token = issue(&claims);
+		cr_assert_eq(token_verify(&config, keys, token, NOW, &read, &why), 0, "%s", why);
+		cr_expect_str_eq(read.subject, claims.subject);
+		cr_expect_str_eq(read.token_id, claims.token_id);
+		cr_expect_eq(read.session_id, 77);
+		cr_expect_eq(read.issued_s, NOW);
+		cr_expect_eq(read.expires_s, NOW + 900);
+		free(token);
+	}
+}
+
+Test(token, has_the_claims_of_rfc_9068)
+{
+	char *token = issue(&claims);
+	char *dot = strchr(token, '.');
+	char bytes[LIMIT_TOKEN];
+	size_t len = 0;
+	json_t *json;
+
+	cr_assert_eq(sodium_base642bin((unsigned char *)bytes, sizeof(bytes), dot + 1, strcspn(dot + 1, "."), NULL,
+			     &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		0);
+	json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
+	cr_expect_str_eq(json_string_value(json_object_get(json, "iss")), "https://auth.example.com");
+	cr_expect_str_eq(json_string_value(json_object_get(json, "aud")), "app");
+	cr_expect_str_eq(json_string_value(json_object_get(json, "client_id")), "app");
+	cr_expect_str_eq(json_string_value(json_object_get(json, "sub")), claims.subject);
+	cr_expect_str_eq(json_string_value(json_object_get(json, "jti")), claims.token_id);
+	cr_expect_str_eq(json_string_value(json_object_get(json, "sid")), "77");
+	cr_expect_eq(json_integer_value(json_object_get(json, "iat")), NOW);
+	cr_expect_eq(json_integer_value(json_object_get(json, "exp")), NOW + 900);
+	cr_expect_eq(json_object_size(json), 8);
+	json_decref(json);
+	free(token);
+}
+
+Test(token, lives_until_exp)
+{
+	char *token = issue(&claims);
+
+	cr_expect_str_eq(verdict_at(token, NOW + 899), "");
+	cr_expect_str_eq(verdict_at(token, NOW + 900), "exp has passed");
+	cr_expect_str_eq(verdict_at(token, NOW - LIMIT_TOKEN_SKEW_S), "");
+	cr_expect_str_eq(verdict_at(token, NOW - LIMIT_TOKEN_SKEW_S - 1), "iat lies in the future");
+	free(token);
+}
+
+Test(token, any_changed_character_is_refused)
+{
+	char *token = issue(&claims);
+	size_t len = strlen(token);
+
+	for (size_t i = 0; i < len; i++) {
+		char was = token[i];
+
+		token[i] = was == 'A' ? 'B' : 'A';
+		cr_expect_str_neq(verdict(token), "", "%zu", i);
+		token[i] = was == '.' ? '-' : '.';
+		cr_expect_str_neq(verdict(token), "", "%zu", i);
+		token[i] = was;
+	}
+	/* the last character of 64 bytes carries four bits that have to be zero: RFC 4648 3.5 */
+	cr_expect_str_eq(verdict(token), "");
+	token[len - 1]++;
+	cr_expect_str_eq(verdict(token), "the signature is not base64url");
+	free(token);
+}
+
+Test(token, form)
+{
+	static const char *const broken[] = {"", ".", "..", "...", "a.b", "a.b.c.d", "a.b.c", " . . "};
+	char *token = issue(&claims), *longer = NULL;
+	char *huge = malloc(LIMIT_TOKEN + 2);
+
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+		cr_expect_str_neq(verdict(broken[i]), "", "%s", broken[i]);
+	cr_assert_geq(asprintf(&longer, "%s=", token), 0);
+	cr_expect_str_eq(verdict(longer), "the signature is not base64url");
+	free(longer);
+	cr_assert_geq(asprintf(&longer, "%s\n", token), 0);
+	cr_expect_str_neq(verdict(longer), "");
+	free(longer);
+	cr_assert_geq(asprintf(&longer, "%.*s", (int)(strrchr(token, '.') + 1 - token), token), 0);
+	cr_expect_str_eq(verdict(longer), "the signature does not verify");
+	memset(huge, 'A', LIMIT_TOKEN + 1);
+	huge[LIMIT_TOKEN + 1] = '\0';
+	huge[10] = huge[20] = '.';
+	cr_expect_str_eq(verdict(huge), "not three parts with dots between");
+	free(longer);
+	free(huge);
+	free(token);
+}
+
+Test(token, header_rules)
+{
+	static const char payload[] = "{" WHO IDS TIMES "\"sid\":\"77\"}";
+
+	expect(HEADER, payload, ACCEPTED);
+	expect("[]", payload, "the header is not base64url of a JSON object");
+	expect("{\"alg\":\"EdDSA\",\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}", payload,
+		"the header is not base64url of a JSON object");
+	expect(HEADER " x", payload, "the header is not base64url of a JSON object");
+	expect("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\"}", payload, "the header lacks alg, typ or kid");
+	expect("{\"alg\":\"EdDSA\",\"typ\":7,\"kid\":\"$kid\"}", payload, "the header lacks alg, typ or kid");
+	expect("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"$kid\",\"crit\":[\"b64\"],\"b64\":false}", payload,
+		"the header has members other than alg, typ and kid");
+	expect("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"$kid\",\"jku\":\"http://a\"}", payload,
+		"the header has members other than alg, typ and kid");
+	expect("{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"kid\":\"$kid\"}", payload, "typ is not at+jwt");
+	expect("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"x\"}", payload, "kid names no key");
+	expect("{\"alg\":\"none\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}", payload, "alg is not the key's algorithm");
+	expect("{\"alg\":\"HS256\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}", payload, "alg is not the key's algorithm");
+	expect("{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}", payload, "alg is not the key's algorithm");
+}
+
+Test(token, claim_rules)
+{
+	static const char object[] = "the payload is not base64url of a JSON object";
+	static const char integer[] = "iat or exp is no integer";
+
+	expect(HEADER, "", object);
+	expect(HEADER, "\"x\"", object);
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"77\",\"sid\":\"78\"}", object);
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"77\\u0000\"}", object);
+	expect(HEADER, "{" IDS TIMES "\"sid\":\"77\"}", "iss is not our issuer");
+	expect(HEADER,
+		"{\"iss\":\"https://auth.example.com/\",\"aud\":\"app\",\"client_id\":\"app\"," IDS TIMES
+		"\"sid\":\"77\"}",
+		"iss is not our issuer");
+	expect(HEADER,
+		"{\"iss\":\"https://auth.example.com\",\"aud\":[\"app\"],\"client_id\":\"app\"," IDS TIMES
+		"\"sid\":\"77\"}",
+		"aud is not our audience");
+	expect(HEADER, "{\"iss\":\"https://auth.example.com\",\"aud\":\"app\"," IDS TIMES "\"sid\":\"77\"}",
+		"client_id is not our audience");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000900.5,\"sid\":\"77\"}", integer);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":\"1700000900\",\"sid\":\"77\"}", integer);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"sid\":\"77\"}", integer);
+	expect(HEADER, "{" WHO IDS "\"exp\":1700000900,\"sid\":\"77\"}", integer);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000000,\"sid\":\"77\"}", "exp has passed");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":-1,\"sid\":\"77\"}", "exp has passed");
+	expect(HEADER, "{" WHO "\"jti\":\"01J00000000000000000000002\"," TIMES "\"sid\":\"77\"}", "sub is no id");
+	expect(HEADER, "{" WHO "\"sub\":\"alice\",\"jti\":\"01J00000000000000000000002\"," TIMES "\"sid\":\"77\"}",
+		"sub is no id");
+	expect(HEADER, "{" WHO "\"sub\":\"01J00000000000000000000001\"," TIMES "\"sid\":\"77\"}", "jti is no id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":77}", "sid is no session id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"077\"}", "sid is no session id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"-7\"}", "sid is no session id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"7 \"}", "sid is no session id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"99999999999999999999\"}", "sid is no session id");
+	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"9223372036854775807\"}", ACCEPTED);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":\"more is fine\",\"sid\":\"77\"}", ACCEPTED);
+}
+
+Test(token, another_servers_key_is_unknown)
+{
+	struct keys *others = NULL;
+	char *token = issue(&claims);
+
+	cr_assert_eq(db_execute(store_writer(store), "DELETE FROM signing_keys"), 0);
+	cr_assert_eq(keys_load(store_writer(store), TOKEN_EDDSA, 2000, &others), 0);
+	keys_free(keys);
+	keys = others;
+	cr_expect_str_eq(verdict(token), "kid names no key");
+	free(token);
+}
