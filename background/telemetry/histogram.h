@@ -13,8 +13,8 @@
 enum { HISTOGRAM_BUCKETS_MAX = 32 };
 
 struct histogram_layout {
-	double unit;           /* what one raw step is in the exported unit: 1e-6 for microseconds shown in seconds */
-	size_t count;          /* bounds, ascending; the bucket of +Inf comes on top */
+	double unit;  /* what one raw step is in the exported unit: 1e-6 for microseconds shown in seconds */
+	size_t count; /* bounds, ascending; the bucket of +Inf comes on top */
 	int64_t bounds[HISTOGRAM_BUCKETS_MAX - 1];
 };
 
@@ -26,7 +26,7 @@ extern const struct histogram_layout histogram_counts;
 struct histogram {
 	const struct histogram_layout *layout;
 	atomic_uint_fast64_t buckets[HISTOGRAM_BUCKETS_MAX]; /* not cumulative */
-	atomic_int_fast64_t sum;                             /* raw */
+	atomic_int_fast64_t sum;			     /* raw */
 };
 
 void histogram_init(struct histogram *h, const struct histogram_layout *layout);
@@ -35,7 +35,7 @@ void histogram_observe(struct histogram *h, int64_t raw);
 
 struct histogram_snapshot {
 	uint64_t cumulative[HISTOGRAM_BUCKETS_MAX]; /* [layout->count] is the total */
-	double sum;                                 /* in the exported unit */
+	double sum;				    /* in the exported unit */
 };
 void histogram_snapshot(const struct histogram *h, struct histogram_snapshot *ret);
 

@@ -52,17 +52,17 @@ void metrics_free(struct metrics *metrics);
  * registered again give the same object back.
  */
 struct counter *metrics_counter(struct metrics *metrics, const char *name, const char *help, const char *labels);
-struct gauge *metrics_gauge(struct metrics *metrics, const char *name, const char *help, double unit,
-			    const char *labels);
+struct gauge *metrics_gauge(
+	struct metrics *metrics, const char *name, const char *help, double unit, const char *labels);
 struct histogram *metrics_histogram(struct metrics *metrics, const char *name, const char *help,
-				    const struct histogram_layout *layout, const char *labels);
+	const struct histogram_layout *layout, const char *labels);
 
 /*
  * A counter whose total is kept elsewhere (CPU seconds, by the kernel) and copied in on rendering: TYPE counter,
  * set like a gauge, never to less than before.
  */
-struct gauge *metrics_mirror(struct metrics *metrics, const char *name, const char *help, double unit,
-		const char *labels);
+struct gauge *metrics_mirror(
+	struct metrics *metrics, const char *name, const char *help, double unit, const char *labels);
 
 /*
  * Appends name="value" to a label list in the making, after a comma if it is not the first, with the value escaped

@@ -58,6 +58,7 @@ static int64_t entries_in(const char *path)
 
 	if (!folder)
 		return -1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's is safe on a folder that no other thread reads */
 	while ((entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] != '.')
 			count++;

@@ -8,6 +8,7 @@
 /* 2.2 of the specification: version "-" trace-id "-" parent-id "-" trace-flags */
 enum { VERSION_AT = 0, TRACE_AT = 3, SPAN_AT = 36, FLAGS_AT = 53, LENGTH = 55 };
 enum { TRACE_BYTES = 16, SPAN_BYTES = 8 };
+enum { TRACE_DIGITS = 2 * TRACE_BYTES, SPAN_DIGITS = 2 * SPAN_BYTES };
 
 static_assert(LENGTH + 1 == TRACEPARENT_SIZE, "a traceparent of version 00 and its NUL");
 
@@ -34,9 +35,9 @@ bool trace_valid(const char *traceparent)
 		return false;
 	if (!hex(traceparent + VERSION_AT, 2) || strncmp(traceparent + VERSION_AT, "ff", 2) == 0)
 		return false;
-	if (!hex(traceparent + TRACE_AT, 2 * TRACE_BYTES) || all_zero(traceparent + TRACE_AT, 2 * TRACE_BYTES))
+	if (!hex(traceparent + TRACE_AT, TRACE_DIGITS) || all_zero(traceparent + TRACE_AT, TRACE_DIGITS))
 		return false;
-	if (!hex(traceparent + SPAN_AT, 2 * SPAN_BYTES) || all_zero(traceparent + SPAN_AT, 2 * SPAN_BYTES))
+	if (!hex(traceparent + SPAN_AT, SPAN_DIGITS) || all_zero(traceparent + SPAN_AT, SPAN_DIGITS))
 		return false;
 	return hex(traceparent + FLAGS_AT, 2);
 }
@@ -58,12 +59,12 @@ static void random_hex(char *ret_text, size_t size, size_t bytes)
  */
 void trace_child(char ret_child[TRACEPARENT_SIZE], const char *parent)
 {
-	char trace[2 * TRACE_BYTES + 1], span[2 * SPAN_BYTES + 1];
+	char trace[TRACE_DIGITS + 1], span[SPAN_DIGITS + 1];
 	bool sampled = false;
 
 	if (trace_valid(parent)) {
-		memcpy(trace, parent + TRACE_AT, 2 * TRACE_BYTES);
-		trace[2 * TRACE_BYTES] = '\0';
+		memcpy(trace, parent + TRACE_AT, TRACE_DIGITS);
+		trace[TRACE_DIGITS] = '\0';
 		sampled = strchr("13579bdf", parent[LENGTH - 1]) != NULL;
 	} else {
 		random_hex(trace, sizeof trace, TRACE_BYTES);

@@ -1,0 +1,134 @@
+/*
+ * Message buses, by HTTP.
+ *
+ * `cloudevents`: CloudEvents 1.0, HTTP binding in binary mode (https://github.com/cloudevents/spec, 3.1 of
+ * http-protocol-binding): attributes as ce- headers, the event's data as the body.
+ * `rabbitmq`: its management API's POST /api/exchanges/{vhost}/{name}/publish, with the plain envelope as the
+ * payload and the event type as the routing key; it says in the reply whether any queue got the message.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/effects/kinds.h"
+#include "background/effects/payload.h"
+
+/* ce-source: with ce-id it names an event uniquely; a relative reference is allowed (3.1.1 of the core spec). */
+#define SOURCE "/tokenfirst"
+
+/* 3.1.3.2 of the binding: space, quote, percent and all outside printable ASCII, as their UTF-8 bytes. */
+static void append_encoded(struct buf *out, const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		const unsigned char byte = (unsigned char)*c;
+
+		if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '%')
+			buf_printf(out, "%%%02X", byte);
+		else
+			buf_append(out, c, 1);
+	}
+}
+
+static int add_attribute(struct request *request, const char *name, const char *text)
+{
+	struct buf value;
+	int err;
+
+	buf_init(&value, LIMIT_REQUEST_BODY);
+	append_encoded(&value, text);
+	err = buf_error(&value);
+	if (!err)
+		err = request_add_header(request, name, value.data);
+	buf_release(&value);
+	return err;
+}
+
+static int cloudevents(struct request *request, const struct event *event)
+{
+	char time[PAYLOAD_TIME_SIZE];
+	int err;
+
+	payload_time(time, event->created_ms);
+	err = add_attribute(request, "ce-specversion", "1.0");
+	if (!err)
+		err = add_attribute(request, "ce-id", event->id);
+	if (!err)
+		err = add_attribute(request, "ce-source", SOURCE);
+	if (!err)
+		err = add_attribute(request, "ce-type", event->type);
+	if (!err)
+		err = add_attribute(request, "ce-time", time);
+	if (!err && *event->subject) /* optional, and never empty */
+		err = add_attribute(request, "ce-subject", event->subject);
+	return err ? err : payload_post_text(request, event->data);
+}
+
+/* delivery_mode 2: persistent. */
+static int rabbitmq(struct request *request, const struct event *event, const char *id, json_t *data)
+{
+	json_t *envelope = payload_envelope(event, id, data);
+	char *payload = envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
+	int err = ERR_MEMORY;
+
+	if (payload)
+		err = payload_post(
+			request, json_pack("{s:{s:s, s:i, s:s, s:s}, s:s, s:s, s:s}", "properties", "message_id", id,
+					 "delivery_mode", 2, "content_type", "application/json", "type", event->type,
+					 "routing_key", event->type, "payload", payload, "payload_encoding", "string"));
+	free(payload);
+	json_decref(envelope);
+	return err;
+}
+
+static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+	const char **ret_why)
+{
+	json_t *data;
+	int err = payload_data(event, &data, ret_why);
+
+	if (err)
+		return err;
+	if (effect_speaks(config, &effect_bus, "cloudevents"))
+		err = cloudevents(request, event);
+	else if (effect_speaks(config, &effect_bus, "rabbitmq"))
+		err = rabbitmq(request, event, id, data);
+	else
+		err = payload_post_envelope(request, event, id, data);
+	json_decref(data);
+	return err;
+}
+
+/*
+ * A message that no queue got is lost to everyone, though the status is 200. That is a binding that is missing for
+ * this routing key alone: other types of event may pass, so it is this effect that waits and not the target.
+ */
+static void judge_routed(const struct reply *reply, struct verdict *ret_verdict)
+{
+	json_t *body = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *routed = json_object_get(body, "routed");
+
+	if (json_is_true(routed))
+		verdict_standard(reply, false, ret_verdict);
+	else if (json_is_false(routed))
+		verdict_own(VERDICT_RETRY,
+			"HTTP 200, but RabbitMQ routed it to no queue: bind one to this exchange for this type of "
+			"event",
+			ret_verdict);
+	else
+		verdict_own(
+			VERDICT_RETRY, "HTTP 200 without RabbitMQ's \"routed\": is this its publish URL?", ret_verdict);
+	json_decref(body);
+}
+
+static void judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict)
+{
+	const bool accepted = reply->transport == TRANSPORT_REPLY && reply->status >= 200 && reply->status <= 299;
+
+	if (accepted && effect_speaks(config, &effect_bus, "rabbitmq"))
+		judge_routed(reply, ret_verdict);
+	else
+		verdict_standard(reply, false, ret_verdict);
+}
+
+static const char *const formats[] = {"cloudevents", "rabbitmq", "json", NULL};
+
+const struct effect_kind effect_bus = {.type = "bus", .formats = formats, .build = build, .judge = judge};

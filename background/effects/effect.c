@@ -1,0 +1,226 @@
+/*
+ * The table of kinds, and what requests of all kinds have in common. A kind knows its own body and its
+ * own headers; who sends, on whose behalf and under which key is added here, last, because the
+ * signature covers the finished body.
+ */
+#include "background/effects/effect.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/effects/kinds.h"
+#include "background/effects/sign.h"
+#include "background/telemetry/trace.h"
+
+static const struct effect_kind *const kinds[] = {&effect_email, &effect_analytics, &effect_crm, &effect_bus};
+
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *effect_name)
+{
+	snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s", event_id, effect_name);
+}
+
+const char *outcome_text(enum outcome outcome)
+{
+	static const char *const texts[OUTCOME_COUNT] = {
+		[OUTCOME_OK] = "ok",
+		[OUTCOME_RETRYABLE] = "retryable",
+		[OUTCOME_PERMANENT] = "permanent",
+		[OUTCOME_TIMEOUT] = "timeout",
+		[OUTCOME_CONNECT] = "connect",
+		[OUTCOME_TLS] = "tls",
+		[OUTCOME_DNS] = "dns",
+	};
+
+	return texts[outcome];
+}
+
+const struct effect_kind *const *effect_kinds(size_t *ret_count)
+{
+	*ret_count = KIND_COUNT;
+	return kinds;
+}
+
+const struct effect_kind *effect_kind_find(const char *type)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		if (strcmp(kinds[i]->type, type) == 0)
+			return kinds[i];
+	}
+	return NULL;
+}
+
+bool effect_speaks(const struct effect_config *config, const struct effect_kind *kind, const char *format)
+{
+	return strcmp(config->format ? config->format : kind->formats[0], format) == 0;
+}
+
+static bool format_known(const struct effect_config *config, const struct effect_kind *kind)
+{
+	if (!config->format)
+		return true;
+	for (size_t i = 0; kind->formats && kind->formats[i]; i++) {
+		if (strcmp(kind->formats[i], config->format) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int add_text_header(struct request *request, const char *name, const char *prefix, const char *text)
+{
+	struct buf value;
+	int err;
+
+	buf_init(&value, LIMIT_REQUEST_BODY);
+	buf_printf(&value, "%s%s", prefix, text);
+	err = buf_error(&value);
+	if (!err)
+		err = request_add_header(request, name, value.data);
+	sodium_memzero(value.data, value.len);
+	buf_release(&value);
+	return err;
+}
+
+/* RFC 7617: a colon ends the user name, so it can't hold one. */
+static int add_basic(struct request *request, const char *username, const char *password)
+{
+	struct buf pair;
+	char *text = NULL;
+	size_t size = 0;
+	int err;
+
+	if (strchr(username, ':'))
+		return ERR_INVALID;
+	buf_init(&pair, LIMIT_REQUEST_BODY);
+	buf_printf(&pair, "%s:%s", username, password);
+	err = buf_error(&pair);
+	if (err)
+		goto done;
+	size = sodium_base64_encoded_len(pair.len, sodium_base64_VARIANT_ORIGINAL);
+	text = malloc(size);
+	if (!text) {
+		err = ERR_MEMORY;
+		goto done;
+	}
+	sodium_bin2base64(text, size, (const unsigned char *)pair.data, pair.len, sodium_base64_VARIANT_ORIGINAL);
+	err = add_text_header(request, "Authorization", "Basic ", text);
+done:
+	if (text)
+		sodium_memzero(text, size);
+	free(text);
+	sodium_memzero(pair.data, pair.len);
+	buf_release(&pair);
+	return err;
+}
+
+static int add_authorization(struct request *request, const struct auth_config *auth)
+{
+	switch (auth->type) {
+	case AUTH_NONE:
+		return 0;
+	case AUTH_BEARER:
+		return auth->token ? add_text_header(request, "Authorization", "Bearer ", auth->token) : ERR_INVALID;
+	case AUTH_BASIC:
+		if (!auth->username) /* the password may be left out: Segment's write key is a user name alone */
+			return ERR_INVALID;
+		return add_basic(request, auth->username, auth->password ? auth->password : "");
+	case AUTH_HEADER:
+		return auth->name && auth->value ? request_add_header(request, auth->name, auth->value) : ERR_INVALID;
+	}
+	return ERR_INVALID;
+}
+
+static int add_common(const struct effect_config *config, const struct event *event, const char *id, int64_t now_ms,
+	struct request *request, const char **ret_why)
+{
+	char traceparent[TRACEPARENT_SIZE];
+	int err;
+
+	trace_child(traceparent, event->traceparent);
+	err = request_add_header(request, "Idempotency-Key", id);
+	if (!err)
+		err = request_add_header(request, "User-Agent", "tokenfirst/" TOKENFIRST_VERSION);
+	if (!err)
+		err = request_add_header(request, "traceparent", traceparent);
+	if (err)
+		return err;
+	err = add_authorization(request, &config->auth);
+	if (err == ERR_INVALID)
+		*ret_why = "the configured authorization can't be sent as a header";
+	if (err || !config->secret)
+		return err;
+	err = sign_request(request, config->secret, id, now_ms);
+	if (err == ERR_INVALID)
+		*ret_why = "the configured secret is no base64 after \"whsec_\"";
+	return err;
+}
+
+int effect_build(const struct effect_config *config, const struct event *event, const char *id, int64_t now_ms,
+	struct request *request, const char **ret_why)
+{
+	const struct effect_kind *kind = effect_kind_find(config->type);
+	const char *why = "the event holds what can't be sent as a header";
+	int err;
+
+	if (!kind || !format_known(config, kind)) {
+		*ret_why = "no such type or format of effect";
+		return ERR_INVALID;
+	}
+	err = kind->build(config, event, id, request, &why);
+	if (!err && !kind->mail)
+		err = add_common(config, event, id, now_ms, request, &why);
+	if (err == ERR_INVALID)
+		*ret_why = why;
+	return err;
+}
+
+void effect_judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict)
+{
+	const struct effect_kind *kind = effect_kind_find(config->type);
+
+	if (kind && kind->judge)
+		kind->judge(config, reply, ret_verdict);
+	else
+		verdict_standard(reply, kind && kind->mail, ret_verdict);
+}
+
+/* Tries the authorization on a request that is thrown away: one set of rules, not two. */
+static int verify_authorization(const struct effect_config *config, struct buf *why)
+{
+	struct request request;
+	int err;
+
+	request_init(&request);
+	err = add_authorization(&request, &config->auth);
+	request_release(&request);
+	if (err)
+		buf_append_text(why, "auth: incomplete, or holds what no HTTP header may hold");
+	return err;
+}
+
+int effect_verify(const struct effect_config *config, struct buf *why)
+{
+	const struct effect_kind *kind = effect_kind_find(config->type);
+	int err = 0;
+
+	if (!kind) {
+		buf_printf(why, "type: there is no kind of effect \"%s\"", config->type);
+		return ERR_INVALID;
+	}
+	if (!format_known(config, kind)) {
+		buf_printf(why, "format: %s does not know \"%s\"", kind->type, config->format);
+		return ERR_INVALID;
+	}
+	if (config->secret && !sign_secret_usable(config->secret)) {
+		buf_append_text(why, "secret: no base64 after \"whsec_\"");
+		return ERR_INVALID;
+	}
+	if (!kind->mail)
+		err = verify_authorization(config, why);
+	if (!err && kind->check)
+		err = kind->check(config, why);
+	return err;
+}

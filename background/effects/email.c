@@ -1,0 +1,276 @@
+/*
+ * One mail to one recipient, made of the folder `template`: <event type>.txt, which begins with a line
+ * "Subject: …" and an empty one, and, where there is one, <event type>.html.
+ *
+ * Templates are read when a mail is made. That is some microseconds beside an SMTP dialogue, and a
+ * corrected template is in use at once, also for the effects that wait.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/effects/kinds.h"
+#include "background/effects/mail.h"
+#include "background/effects/payload.h"
+#include "background/effects/template.h"
+
+static const char text_suffix[] = ".txt";
+static const char html_suffix[] = ".html";
+static const char subject_field[] = "Subject: ";
+
+/*
+ * Cuts "Subject: …\n\n" off in place; NULL: the text does not begin so. *ret_subject points into the text.
+ */
+static char *split_subject(char *text, const char **ret_subject)
+{
+	const size_t field_len = strlen(subject_field);
+	char *end = strstr(text, "\n\n");
+
+	if (strncmp(text, subject_field, field_len) != 0 || !end || end != strchr(text, '\n') ||
+		end == text + field_len)
+		return NULL;
+	*end = '\0';
+	*ret_subject = text + field_len;
+	return end + 2;
+}
+
+static int read_template(
+	const struct effect_config *config, const char *type, const char *suffix, char **ret_text, const char **ret_why)
+{
+	const int err = template_read(config->template_dir, type, suffix, ret_text);
+
+	switch (err) {
+	case ERR_NOT_FOUND:
+		*ret_why = "there is no template for this type of event";
+		return ERR_INVALID;
+	case ERR_INVALID:
+		*ret_why = "a template is not UTF-8";
+		return err;
+	default:
+		return err;
+	}
+}
+
+static int add_text(const struct effect_config *config, const struct event *event, const json_t *data,
+	struct request *request, const char **ret_why)
+{
+	const char *subject = NULL;
+	char *file = NULL, *text;
+	struct buf line;
+	int err;
+
+	buf_init(&line, LIMIT_TEMPLATE);
+	err = read_template(config, event->type, text_suffix, &file, ret_why);
+	if (err)
+		goto done;
+	text = split_subject(file, &subject);
+	if (!text) {
+		*ret_why = "the template does not begin with a subject and an empty line";
+		err = ERR_INVALID;
+		goto done;
+	}
+	err = template_expand(subject, event, data, TEMPLATE_LINE, &line, ret_why);
+	if (!err) {
+		*ret_why = "the subject would be empty or hold a control byte";
+		err = mail_add_subject(request, line.data);
+	}
+	if (!err)
+		err = template_expand(text, event, data, TEMPLATE_TEXT, &request->text, ret_why);
+done:
+	buf_release(&line);
+	free(file);
+	return err;
+}
+
+static int add_html(const struct effect_config *config, const struct event *event, const json_t *data,
+	struct request *request, const char **ret_why)
+{
+	char *file = NULL;
+	int err = template_read(config->template_dir, event->type, html_suffix, &file);
+
+	if (err == ERR_NOT_FOUND)
+		return 0;
+	if (err == ERR_INVALID)
+		*ret_why = "a template is not UTF-8";
+	if (!err)
+		err = template_expand(file, event, data, TEMPLATE_HTML, &request->html, ret_why);
+	free(file);
+	return err;
+}
+
+/* Auto-Submitted (RFC 3834) keeps vacation notices and mailing lists from answering. */
+static int add_headers(const struct effect_config *config, const struct event *event, const char *id,
+	const char *recipient, struct request *request)
+{
+	char date[MAIL_DATE_SIZE], message_id[EFFECT_ID_SIZE + LIMIT_EMAIL + 4];
+	int err;
+
+	/* the event's own time: every attempt makes the same mail */
+	mail_date(date, event->created_ms);
+	snprintf(message_id, sizeof message_id, "<%s@%s>", id, mail_address_domain(config->from));
+	err = request_add_header(request, "From", config->from);
+	if (!err)
+		err = request_add_header(request, "To", recipient);
+	if (!err)
+		err = request_add_header(request, "Date", date);
+	if (!err)
+		err = request_add_header(request, "Message-ID", message_id);
+	if (!err)
+		err = request_add_header(request, "Auto-Submitted", "auto-generated");
+	return err;
+}
+
+static int set_envelope(
+	const struct effect_config *config, const json_t *data, struct request *request, const char **ret_why)
+{
+	const char *recipient = config->to ? config->to : payload_text(data, "user.email");
+
+	if (!recipient)
+		return ERR_NOT_FOUND;
+	if (!config->from || !mail_address_valid(config->from)) {
+		*ret_why = "the configured sender is no address that can be used";
+		return ERR_INVALID;
+	}
+	if (!mail_address_valid(recipient)) {
+		*ret_why = "the recipient is no address that can be used";
+		return ERR_INVALID;
+	}
+	request->sender = strdup(config->from);
+	request->recipient = strdup(recipient);
+	return request->sender && request->recipient ? 0 : ERR_MEMORY;
+}
+
+static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+	const char **ret_why)
+{
+	json_t *data;
+	int err = payload_data(event, &data, ret_why);
+
+	if (err)
+		return err;
+	err = set_envelope(config, data, request, ret_why);
+	if (!err)
+		err = add_headers(config, event, id, request->recipient, request);
+	if (!err)
+		err = add_text(config, event, data, request, ret_why);
+	if (!err)
+		err = add_html(config, event, data, request, ret_why);
+	json_decref(data);
+	return err;
+}
+
+/* One file; what is wrong with it goes to `why`, with its name. */
+static int check_file(const char *folder, const char *type, const char *suffix, bool required, struct buf *why)
+{
+	const char *subject;
+	struct buf message;
+	char *text = NULL;
+	int err = template_read(folder, type, suffix, &text);
+
+	if (err == ERR_NOT_FOUND && !required)
+		return 0;
+	buf_init(&message, LIMIT_TEMPLATE);
+	if (err == ERR_NOT_FOUND)
+		buf_append_text(&message, "is missing");
+	else if (err == ERR_INVALID)
+		buf_append_text(&message, "is not UTF-8");
+	else if (err)
+		buf_append_text(&message, err_text(err));
+	else
+		err = template_check(text, type, &message);
+	if (!err && required && !split_subject(text, &subject)) {
+		buf_append_text(&message, "does not begin with a line \"Subject: …\" and an empty line");
+		err = ERR_INVALID;
+	}
+	if (err)
+		buf_printf(
+			why, "%stemplate: %s/%s%s: %s", why->len > 0 ? "; " : "", folder, type, suffix, message.data);
+	buf_release(&message);
+	free(text);
+	return err ? ERR_INVALID : 0;
+}
+
+static int check_type(const char *folder, const char *type, struct buf *why)
+{
+	const int text_err = check_file(folder, type, text_suffix, true, why);
+	const int html_err = check_file(folder, type, html_suffix, false, why);
+
+	return text_err ? text_err : html_err;
+}
+
+/* The event type that a file of the folder is for; false: it is no text template. */
+static bool type_of_file(const char *file, char *ret_type, size_t size)
+{
+	const size_t len = strlen(file), suffix_len = strlen(text_suffix);
+
+	if (*file == '.' || len <= suffix_len || strcmp(file + len - suffix_len, text_suffix) != 0)
+		return false;
+	snprintf(ret_type, size, "%.*s", (int)(len - suffix_len), file);
+	return true;
+}
+
+/* For "*" and "user.*" there is no list of types to go through: all templates that the effect might use. */
+static int check_folder(const struct effect_config *config, struct buf *why)
+{
+	const struct dirent *entry;
+	char type[sizeof entry->d_name], text[ERR_SYSTEM_TEXT_SIZE];
+	size_t found = 0;
+	int err = 0;
+	DIR *folder = opendir(config->template_dir);
+
+	if (!folder) {
+		buf_printf(why, "template: %s: %s", config->template_dir, err_system_text(errno, text));
+		return ERR_INVALID;
+	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's is safe on a folder that no other thread reads */
+	while ((entry = readdir(folder)) != NULL) {
+		if (!type_of_file(entry->d_name, type, sizeof type) || !effect_config_wants(config, type))
+			continue;
+		found++;
+		if (check_type(config->template_dir, type, why) != 0)
+			err = ERR_INVALID;
+	}
+	closedir(folder);
+	if (found == 0) {
+		buf_printf(why, "template: %s has none for the events of this effect", config->template_dir);
+		err = ERR_INVALID;
+	}
+	return err;
+}
+
+static int check_address(const char *option, const char *address, struct buf *why)
+{
+	if (mail_address_valid(address))
+		return 0;
+	buf_printf(why, "%s: \"%s\" is no address that can be used", option, address);
+	return ERR_INVALID;
+}
+
+static int check(const struct effect_config *config, struct buf *why)
+{
+	bool patterns = false;
+	int err;
+
+	if (!config->from || !config->template_dir) {
+		buf_printf(why, "%s: an email effect needs it", config->from ? "template" : "from");
+		return ERR_INVALID;
+	}
+	err = check_address("from", config->from, why);
+	if (!err && config->to)
+		err = check_address("to", config->to, why);
+	if (err)
+		return err;
+	for (size_t i = 0; i < config->on_count; i++) {
+		if (strchr(config->on[i], '*'))
+			patterns = true;
+		else if (check_type(config->template_dir, config->on[i], why) != 0)
+			err = ERR_INVALID;
+	}
+	if (patterns && check_folder(config, why) != 0)
+		err = ERR_INVALID;
+	return err;
+}
+
+const struct effect_kind effect_email = {.type = "email", .mail = true, .build = build, .check = check};

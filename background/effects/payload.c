@@ -1,0 +1,100 @@
+#include "background/effects/payload.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+int payload_data(const struct event *event, json_t **ret_data, const char **ret_why)
+{
+	json_error_t error;
+	json_t *data = json_loads(event->data, JSON_REJECT_DUPLICATES, &error);
+
+	if (!data && json_error_code(&error) == json_error_out_of_memory)
+		return ERR_MEMORY;
+	if (!json_is_object(data)) {
+		json_decref(data);
+		*ret_why = "the event's data is no JSON object";
+		return ERR_INVALID;
+	}
+	*ret_data = data;
+	return 0;
+}
+
+const json_t *payload_find(const json_t *data, const char *path, size_t len)
+{
+	const char *end = path + len;
+
+	while (data && path <= end) {
+		const char *dot = memchr(path, '.', (size_t)(end - path));
+		const char *stop = dot ? dot : end;
+
+		data = json_object_getn(data, path, (size_t)(stop - path));
+		path = stop + 1;
+	}
+	return data;
+}
+
+const char *payload_text(const json_t *data, const char *path)
+{
+	const char *text = json_string_value(payload_find(data, path, strlen(path)));
+
+	return text && *text ? text : NULL;
+}
+
+void payload_time(char ret_time[PAYLOAD_TIME_SIZE], int64_t ms)
+{
+	const time_t seconds = (time_t)(ms / 1000);
+	struct tm utc;
+	char text[24];
+
+	gmtime_r(&seconds, &utc);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(ret_time, PAYLOAD_TIME_SIZE, "%s.%03dZ", text, (int)(ms % 1000));
+}
+
+json_t *payload_envelope(const struct event *event, const char *id, json_t *data)
+{
+	char time[PAYLOAD_TIME_SIZE];
+
+	payload_time(time, event->created_ms);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:O}", "id", id, "event_id", event->id, "type", event->type,
+		"time", time, "subject", *event->subject ? event->subject : NULL, "data", data);
+}
+
+static int append(const char *bytes, size_t len, void *body)
+{
+	buf_append(body, bytes, len);
+	return buf_error(body) ? -1 : 0;
+}
+
+static int post(struct request *request)
+{
+	request->method = "POST";
+	return request_add_header(request, "Content-Type", "application/json");
+}
+
+int payload_post(struct request *request, json_t *body)
+{
+	int err = 0;
+
+	if (!body)
+		return ERR_MEMORY;
+	if (json_dump_callback(body, append, &request->body, JSON_COMPACT) != 0)
+		err = buf_error(&request->body) ? buf_error(&request->body) : ERR_MEMORY;
+	json_decref(body);
+	return err ? err : post(request);
+}
+
+int payload_post_text(struct request *request, const char *body)
+{
+	int err;
+
+	buf_append_text(&request->body, body);
+	err = buf_error(&request->body);
+	return err ? err : post(request);
+}
+
+int payload_post_envelope(struct request *request, const struct event *event, const char *id, json_t *data)
+{
+	return payload_post(request, payload_envelope(event, id, data));
+}

@@ -1,0 +1,75 @@
+/*
+ * Every header of every request passes through request_add_header, which is the one place where
+ * header injection is stopped: curl writes a line as it is given (PITFALLS 11 for envelope addresses).
+ */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/effects/effect.h"
+
+void request_init(struct request *request)
+{
+	memset(request, 0, sizeof *request);
+	buf_init(&request->body, LIMIT_REQUEST_BODY);
+	buf_init(&request->text, LIMIT_TEMPLATE);
+	buf_init(&request->html, LIMIT_TEMPLATE);
+}
+
+/* A header may hold a credential. */
+static void free_wiped(char *text)
+{
+	if (text)
+		sodium_memzero(text, strlen(text));
+	free(text);
+}
+
+void request_release(struct request *request)
+{
+	for (size_t i = 0; i < request->header_count; i++)
+		free_wiped(request->headers[i]);
+	free(request->sender);
+	free(request->recipient);
+	buf_release(&request->body);
+	buf_release(&request->text);
+	buf_release(&request->html);
+	request_init(request);
+}
+
+static bool token(const char *name)
+{
+	static const char token_characters[] =
+		"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return *name && name[strspn(name, token_characters)] == '\0';
+}
+
+/* RFC 9110 5.5: no control byte but the tab. */
+static bool header_value(const char *value)
+{
+	for (const char *c = value; *c; c++) {
+		const unsigned char byte = (unsigned char)*c;
+
+		if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+			return false;
+	}
+	return *value != '\0';
+}
+
+int request_add_header(struct request *request, const char *name, const char *value)
+{
+	struct buf line;
+	int err;
+
+	if (!token(name) || !header_value(value))
+		return ERR_INVALID;
+	if (request->header_count == REQUEST_HEADERS)
+		return ERR_LIMIT;
+	buf_init(&line, LIMIT_REQUEST_BODY);
+	buf_printf(&line, "%s: %s", name, value);
+	err = buf_error(&line);
+	if (!err)
+		request->headers[request->header_count++] = buf_steal(&line);
+	buf_release(&line);
+	return err;
+}

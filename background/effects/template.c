@@ -1,0 +1,267 @@
+/*
+ * One scanner cuts a template into pieces, text and names in turn; checking and expanding are two walks
+ * over the same pieces, so that what the check lets through can be expanded.
+ */
+#include "background/effects/template.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "background/effects/payload.h"
+
+/* What events named "user.…" carry (event.h), and what every event has. */
+static const char *const known_names[] = {
+	"event.id",
+	"event.type",
+	"event.subject",
+	"event.time",
+	"user.id",
+	"user.username",
+	"user.email",
+	"request.id",
+	"request.ip",
+	"request.user_agent",
+};
+
+struct piece {
+	const char *start;
+	size_t len;
+	bool name;
+};
+
+enum { VALUE_SIZE = 64 };
+
+int template_read(const char *folder, const char *event_type, const char *suffix, char **ret_text)
+{
+	char path[4096];
+	char *text = NULL;
+	FILE *file = NULL;
+	json_t *utf8 = NULL;
+	size_t len;
+	int err;
+	const int path_len = snprintf(path, sizeof path, "%s/%s%s", folder, event_type, suffix);
+
+	/* the type may come from a request: it names a file of this folder, or nothing */
+	if (*event_type == '.' || strchr(event_type, '/'))
+		return ERR_NOT_FOUND;
+	if (path_len < 0 || (size_t)path_len >= sizeof path)
+		return ERR_LIMIT;
+	file = fopen(path, "re");
+	if (!file)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+	err = ERR_MEMORY;
+	text = malloc(LIMIT_TEMPLATE + 2);
+	if (!text)
+		goto done;
+	len = fread(text, 1, LIMIT_TEMPLATE + 1, file);
+	err = ferror(file) ? ERR_SYSTEM : 0;
+	if (!err && len > LIMIT_TEMPLATE)
+		err = ERR_LIMIT;
+	if (err)
+		goto done;
+	text[len] = '\0';
+	utf8 = json_stringn(text, len); /* refuses what is no UTF-8 */
+	if (!utf8 || strlen(text) != len)
+		err = ERR_INVALID;
+done:
+	json_decref(utf8);
+	fclose(file);
+	if (err)
+		free(text);
+	else
+		*ret_text = text;
+	return err;
+}
+
+static bool name_valid(const char *name, size_t len)
+{
+	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+
+	return len > 0 && strspn(name, characters) >= len && name[0] != '.' && name[len - 1] != '.' &&
+	       !memmem(name, len, "..", 2);
+}
+
+/* 1 and the next piece, 0 at the end, ERR_INVALID where the text breaks the grammar. Spaces beside a name are fine. */
+static int next_piece(const char **cursor, struct piece *ret_piece)
+{
+	const char *start = *cursor, *open = strstr(start, "{{"), *close;
+
+	if (*start == '\0')
+		return 0;
+	if (open != start) {
+		*cursor = open ? open : start + strlen(start);
+		*ret_piece = (struct piece){.start = start, .len = (size_t)(*cursor - start)};
+		return 1;
+	}
+	close = strstr(start, "}}");
+	if (!close)
+		return ERR_INVALID;
+	*cursor = close + 2;
+	for (start += 2; *start == ' '; start++)
+		;
+	while (close > start && close[-1] == ' ')
+		close--;
+	if (close <= start || !name_valid(start, (size_t)(close - start)))
+		return ERR_INVALID;
+	*ret_piece = (struct piece){.start = start, .len = (size_t)(close - start), .name = true};
+	return 1;
+}
+
+static bool is_name(const struct piece *piece, const char *name)
+{
+	return strlen(name) == piece->len && memcmp(piece->start, name, piece->len) == 0;
+}
+
+static bool known(const struct piece *piece)
+{
+	for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++) {
+		if (is_name(piece, known_names[i]))
+			return true;
+	}
+	return false;
+}
+
+static size_t line_of(const char *text, const char *at)
+{
+	size_t line = 1;
+
+	for (; text < at; text++)
+		line += *text == '\n';
+	return line;
+}
+
+int template_check(const char *text, const char *event_type, struct buf *why)
+{
+	const bool ours = strncmp(event_type, "user.", 5) == 0;
+	const char *cursor = text;
+	struct piece piece;
+
+	for (;;) {
+		const char *start = cursor;
+		const int more = next_piece(&cursor, &piece);
+
+		if (more == 0)
+			return 0;
+		if (more < 0) {
+			buf_printf(why, "line %zu: \"{{\" without a name and \"}}\"", line_of(text, start));
+			return ERR_INVALID;
+		}
+		if (piece.name && ours && !known(&piece)) {
+			buf_printf(why, "line %zu: there is no {{%.*s}} in events of type %s", line_of(text, start),
+				(int)piece.len, piece.start, event_type);
+			return ERR_INVALID;
+		}
+	}
+}
+
+static void append_escaped(struct buf *out, char c, enum template_form form)
+{
+	const char *instead = NULL;
+
+	if (c == '\n' && form != TEMPLATE_LINE)
+		instead = "\r\n";
+	else if (form != TEMPLATE_HTML)
+		instead = NULL;
+	else if (c == '&')
+		instead = "&amp;";
+	else if (c == '<')
+		instead = "&lt;";
+	else if (c == '>')
+		instead = "&gt;";
+	else if (c == '"')
+		instead = "&quot;";
+	else if (c == '\'')
+		instead = "&#39;";
+	if (instead)
+		buf_append_text(out, instead);
+	else if (c != '\r' || form == TEMPLATE_LINE)
+		buf_append(out, &c, 1);
+}
+
+static void append(struct buf *out, const char *text, size_t len, enum template_form form)
+{
+	for (size_t i = 0; i < len; i++)
+		append_escaped(out, text[i], form);
+}
+
+/* For people: "2026-01-02 03:04:05 UTC". */
+static void event_time(char ret_text[VALUE_SIZE], int64_t ms)
+{
+	const time_t seconds = (time_t)(ms / 1000);
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(ret_text, VALUE_SIZE, "%Y-%m-%d %H:%M:%S UTC", &utc);
+}
+
+/* A value of the event itself, into `scratch` where it has to be made; NULL: not one of these. */
+static const char *event_value(const struct piece *piece, const struct event *event, char scratch[VALUE_SIZE])
+{
+	if (is_name(piece, "event.id"))
+		return event->id;
+	if (is_name(piece, "event.type"))
+		return event->type;
+	if (is_name(piece, "event.subject"))
+		return event->subject;
+	if (!is_name(piece, "event.time"))
+		return NULL;
+	event_time(scratch, event->created_ms);
+	return scratch;
+}
+
+static int append_value(const struct piece *piece, const struct event *event, const json_t *data,
+	enum template_form form, struct buf *out, const char **ret_why)
+{
+	char scratch[VALUE_SIZE];
+	const char *text = event_value(piece, event, scratch);
+	const json_t *value;
+
+	if (text) {
+		append(out, text, strlen(text), form);
+		return 0;
+	}
+	value = payload_find(data, piece->start, piece->len);
+	if (json_is_null(value) || (!value && known(piece)))
+		return 0;
+	if (!value || json_is_object(value) || json_is_array(value)) {
+		*ret_why = value ? "the template names an object or a list" : "the event lacks what the template names";
+		return ERR_INVALID;
+	}
+	if (json_is_string(value)) {
+		append(out, json_string_value(value), json_string_length(value), form);
+		return 0;
+	}
+	/* a number, true or false: never longer than a few digits */
+	const size_t len = json_dumpb(value, scratch, sizeof scratch, JSON_ENCODE_ANY);
+
+	if (len > sizeof scratch)
+		return ERR_LIMIT;
+	append(out, scratch, len, form);
+	return 0;
+}
+
+int template_expand(const char *text, const struct event *event, const json_t *data, enum template_form form,
+	struct buf *out, const char **ret_why)
+{
+	const enum template_form literal = form == TEMPLATE_HTML ? TEMPLATE_TEXT : form;
+	struct piece piece;
+	int err, more;
+
+	while ((more = next_piece(&text, &piece)) > 0) {
+		err = 0;
+		if (piece.name)
+			err = append_value(&piece, event, data, form, out, ret_why);
+		else
+			append(out, piece.start, piece.len, literal);
+		if (err)
+			return err;
+	}
+	if (more < 0) {
+		*ret_why = "the template has a \"{{\" without a name and \"}}\"";
+		return ERR_INVALID;
+	}
+	return buf_error(out);
+}

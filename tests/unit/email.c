@@ -1,0 +1,344 @@
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/effects/effect.h"
+#include "background/effects/mail.h"
+#include "tests/support/scratch.h"
+
+#define ID "01ARZ3NDEKTSV4RRFFQ69G5FAV-email"
+
+static struct scratch scratch;
+static struct effect_config config;
+static struct request request;
+static const char *why;
+static char *on[] = {"user.login"};
+
+static void write_template(const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", scratch.folder, name);
+	file = fopen(path, "w");
+	cr_assert_not_null(file);
+	fputs(text, file);
+	cr_assert_eq(fclose(file), 0);
+}
+
+static void setup(void)
+{
+	scratch_make(&scratch);
+	config = (struct effect_config){
+		.name = "email",
+		.type = "email",
+		.on = on,
+		.on_count = 1,
+		.from = "auth@example.com",
+		.template_dir = scratch.folder,
+	};
+	write_template("user.login.txt", "Subject: Hello {{user.username}}\n\nFrom {{request.ip}}\n");
+	request_init(&request);
+	why = NULL;
+}
+
+static void teardown(void)
+{
+	request_release(&request);
+	scratch_remove(&scratch);
+}
+
+TestSuite(email, .init = setup, .fini = teardown);
+
+static int build(const char *username, const char *email)
+{
+	json_t *data = json_pack("{s:{s:s, s:s, s:s?}, s:{s:s, s:s}}", "user", "id", "01BX5ZZKBKACTAV9WEVGEMMVRZ",
+		"username", username, "email", email, "request", "ip", "127.0.0.1", "user_agent", "curl/7.88.1 <x>");
+	char *text = json_dumps(data, JSON_COMPACT);
+	struct event *event = event_new(
+		"01ARZ3NDEKTSV4RRFFQ69G5FAV", "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ", text, 7, "", 1767323045678);
+	int err = effect_build(&config, event, ID, 1767323099999, &request, &why);
+
+	event_unref(event);
+	free(text);
+	json_decref(data);
+	return err;
+}
+
+static const char *header(const char *name)
+{
+	for (size_t i = 0; i < request.header_count; i++) {
+		if (strncmp(request.headers[i], name, strlen(name)) == 0 && request.headers[i][strlen(name)] == ':')
+			return request.headers[i] + strlen(name) + 2;
+	}
+	return "";
+}
+
+Test(email, one_mail_to_the_users_address)
+{
+	cr_assert_eq(build("alice", "alice@example.net"), 0, "%s", why ? why : "");
+	cr_assert_null(request.method);
+	cr_assert_str_eq(request.sender, "auth@example.com");
+	cr_assert_str_eq(request.recipient, "alice@example.net");
+	cr_assert_str_eq(header("From"), "auth@example.com");
+	cr_assert_str_eq(header("To"), "alice@example.net");
+	cr_assert_str_eq(header("Subject"), "Hello alice");
+	cr_assert_str_eq(header("Date"), "Fri, 02 Jan 2026 03:04:05 +0000");
+	cr_assert_str_eq(header("Message-ID"), "<" ID "@example.com>");
+	cr_assert_str_eq(header("Auto-Submitted"), "auto-generated");
+	cr_assert_eq(request.header_count, 6);
+	cr_assert_str_eq(request.text.data, "From 127.0.0.1\r\n");
+	cr_assert_eq(request.html.len, 0);
+}
+
+Test(email, html_where_there_is_a_template)
+{
+	write_template("user.login.html", "<p>{{request.user_agent}}</p>\n");
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_str_eq(request.html.data, "<p>curl/7.88.1 &lt;x&gt;</p>\r\n");
+}
+
+Test(email, to_goes_before_the_users_address)
+{
+	config.to = "security@example.org";
+	cr_assert_eq(build("alice", NULL), 0);
+	cr_assert_str_eq(request.recipient, "security@example.org");
+}
+
+Test(email, nobody_to_send_to)
+{
+	cr_assert_eq(build("alice", NULL), ERR_NOT_FOUND);
+	cr_assert_eq(build("alice", ""), ERR_NOT_FOUND);
+}
+
+Test(email, an_injected_recipient_is_refused)
+{
+	cr_assert_eq(build("alice", "alice@example.net>\r\nRCPT TO:<carol@example.net"), ERR_INVALID);
+	cr_assert_not_null(why);
+	cr_assert_eq(request.header_count, 0);
+}
+
+Test(email, an_injected_header_is_refused)
+{
+	cr_assert_eq(build("alice\r\nBcc: carol@example.net", "alice@example.net"), ERR_INVALID);
+	cr_assert_not_null(why);
+}
+
+Test(email, a_hidden_line_break_in_an_encoded_subject_is_refused)
+{
+	cr_assert_eq(build("\xc3\xa4\r\nBcc: carol@example.net", "alice@example.net"), ERR_INVALID);
+}
+
+Test(email, without_a_template_it_is_unbuildable)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/user.login.txt", scratch.folder);
+	cr_assert_eq(remove(path), 0);
+	cr_assert_eq(build("alice", "alice@example.net"), ERR_INVALID);
+	cr_assert_str_eq(why, "there is no template for this type of event");
+}
+
+Test(email, the_template_begins_with_a_subject)
+{
+	static const char *const bad[] = {"", "Hello\n\ntext", "Subject: \n\ntext", "Subject: a\ntext",
+		"Subject: a\nb\n\ntext", "Subject: a", "\nSubject: a\n\ntext"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct buf message;
+
+		write_template("user.login.txt", bad[i]);
+		request_release(&request);
+		cr_assert_eq(build("alice", "alice@example.net"), ERR_INVALID, "%s", bad[i]);
+		buf_init(&message, 4096);
+		cr_assert_eq(effect_verify(&config, &message), ERR_INVALID, "%s", bad[i]);
+		cr_assert_not_null(strstr(message.data, "user.login.txt: "), "%s", message.data);
+		buf_release(&message);
+	}
+}
+
+/* All encoded-words of a subject put together, each checked for its form. */
+static void decode(const char *subject, char *ret_text, size_t size)
+{
+	size_t len = 0;
+
+	while (*subject) {
+		const char *end = strstr(subject + 10, "?=");
+		size_t part = 0;
+
+		cr_assert_eq(strncmp(subject, "=?UTF-8?B?", 10), 0, "%s", subject);
+		cr_assert_not_null(end);
+		cr_assert_leq(end + 2 - subject, 75);
+		cr_assert_eq(sodium_base642bin((unsigned char *)ret_text + len, size - len - 1, subject + 10,
+				     (size_t)(end - subject - 10), NULL, &part, NULL, sodium_base64_VARIANT_ORIGINAL),
+			0);
+		ret_text[len + part] = '\0';
+		json_t *whole = json_string(ret_text + len); /* NULL if a character was cut in two */
+		cr_assert_not_null(whole, "%s", ret_text + len);
+		json_decref(whole);
+		len += part;
+		subject = end + 2;
+		cr_assert(*subject == ' ' || *subject == '\0');
+		subject += *subject == ' ';
+	}
+}
+
+Test(email, a_subject_beyond_ascii_is_encoded)
+{
+	char text[512];
+
+	cr_assert_eq(build("Zo\xc3\xab", "alice@example.net"), 0);
+	cr_assert_str_eq(header("Subject"), "=?UTF-8?B?SGVsbG8gWm/Dqw==?=");
+	decode(header("Subject"), text, sizeof text);
+	cr_assert_str_eq(text, "Hello Zo\xc3\xab");
+}
+
+Test(email, a_long_subject_becomes_several_words_of_whole_characters)
+{
+	char name[301], text[512], expected[512];
+
+	for (size_t shift = 0; shift < 4; shift++) {
+		for (size_t i = 0; i < 75; i++)
+			memcpy(name + 4 * i, "\xf0\x9f\x98\x80", 4);
+		memset(name, 'x', 4);
+		name[300] = '\0';
+		request_release(&request);
+		cr_assert_eq(build(name + shift, "alice@example.net"), 0);
+		decode(header("Subject"), text, sizeof text);
+		snprintf(expected, sizeof expected, "Hello %s", name + shift);
+		cr_assert_str_eq(text, expected);
+	}
+}
+
+Test(email, what_looks_encoded_is_encoded)
+{
+	char text[512];
+
+	cr_assert_eq(build("=?UTF-8?B?Ym9i?=", "alice@example.net"), 0);
+	decode(header("Subject"), text, sizeof text);
+	cr_assert_str_eq(text, "Hello =?UTF-8?B?Ym9i?=");
+}
+
+Test(email, a_subject_beyond_one_line_is_refused)
+{
+	char name[1200];
+
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	cr_assert_eq(build(name, "alice@example.net"), ERR_LIMIT);
+}
+
+Test(email, addresses_that_are_fine)
+{
+	static const char *const good[] = {"alice@example.com", "a@b", "first.last+tag@sub.example.co",
+		"o'neil@example.com", "alice@[127.0.0.1]", "alice@[IPv6:::1]", "x@1.example",
+		"a!#$%&'*+-/=?^_`{|}~@example.com"};
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		cr_assert(mail_address_valid(good[i]), "%s", good[i]);
+}
+
+Test(email, addresses_that_are_not)
+{
+	static const char *const bad[] = {"", "alice", "@example.com", "alice@", "alice@@example.com",
+		"alice@bob@example.com", "al ice@example.com", "alice@exam ple.com", "alice@example.com\r\nDATA",
+		"alice@example.com\n", "<alice@example.com>", "alice@example.com>", "alice,bob@example.com",
+		"alice;bob@example.com", "Alice <alice@example.com>", "\"a b\"@example.com", "alice\x01@example.com",
+		"alice\x7f@example.com", "alice@ex\xc3\xa4mple.com", "\xc3\xa4lice@example.com", "alice@.example.com",
+		"alice@example..com", "alice@example.com.", "alice@-example.com", "alice@example-.com",
+		"alice@example.com-", "alice@[127.0.0.1", "alice@[]", "alice@[x y]", "alice@exa_mple.com",
+		"alice@example.com\t", "alice(comment)@example.com", "alice@[127.0.0.1]\r"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		cr_assert_not(mail_address_valid(bad[i]), "%s", bad[i]);
+}
+
+Test(email, addresses_have_the_lengths_of_rfc_5321)
+{
+	char address[300];
+
+	snprintf(address, sizeof address, "%.*s@example.com", 64,
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	cr_assert(mail_address_valid(address));
+	snprintf(address, sizeof address, "%.*s@example.com", 65,
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	cr_assert_not(mail_address_valid(address));
+	memset(address, 'a', sizeof address);
+	memcpy(address, "alice@", 6);
+	for (size_t i = 60; i < sizeof address; i += 60)
+		address[i] = '.';
+	address[LIMIT_EMAIL] = '\0';
+	cr_assert(mail_address_valid(address));
+	address[LIMIT_EMAIL] = 'a';
+	address[LIMIT_EMAIL + 1] = '\0';
+	cr_assert_not(mail_address_valid(address));
+	snprintf(address, sizeof address, "a@%.*s.com", 64,
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	cr_assert_not(mail_address_valid(address));
+}
+
+static const char *verified(int expected)
+{
+	static char text[4096];
+	struct buf message;
+
+	buf_init(&message, sizeof text - 1);
+	cr_assert_eq(effect_verify(&config, &message), expected, "%s", message.data);
+	snprintf(text, sizeof text, "%s", message.data);
+	buf_release(&message);
+	return text;
+}
+
+Test(email, check_finds_what_would_fail_later)
+{
+	verified(0);
+	config.from = "nobody";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "from: \"nobody\""));
+	config.from = NULL;
+	verified(ERR_INVALID);
+	config.from = "auth@example.com";
+	config.to = "a@b@c";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: "));
+	config.to = NULL;
+	write_template("user.login.html", "<p>\n{{user.surname}}");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "user.login.html: line 2: there is no {{user.surname}}"));
+	write_template("user.login.html", "<p>");
+	on[0] = "user.signup";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "user.signup.txt: is missing"));
+}
+
+Test(email, check_goes_through_the_folder_for_a_pattern)
+{
+	on[0] = "user.*";
+	verified(0);
+	write_template("user.logout.txt", "Subject: Bye\n\n{{user.oops}}");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "user.logout.txt: line 3"));
+	on[0] = "order.*";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "has none for the events"));
+	write_template("order.paid.txt", "Subject: Thanks\n\n{{total}}");
+	verified(0);
+	on[0] = "*";
+	verified(ERR_INVALID);
+	config.template_dir = "/nonexistent/folder";
+	verified(ERR_INVALID);
+}
+
+Test(email, the_templates_that_come_with_the_program_are_fine)
+{
+	config.template_dir = "config/templates";
+	verified(0);
+	cr_assert_eq(build("alice", "alice@example.net"), 0, "%s", why ? why : "");
+	cr_assert_str_eq(header("Subject"), "New sign-in to your account");
+	for (int i = 0; i < 2; i++) {
+		const struct buf *body = i == 0 ? &request.text : &request.html;
+
+		cr_assert_not_null(strstr(body->data, "alice"));
+		cr_assert_not_null(strstr(body->data, "2026-01-02 03:04:05 UTC"));
+		cr_assert_not_null(strstr(body->data, "127.0.0.1"));
+		cr_assert_not_null(strstr(body->data, i == 0 ? "curl/7.88.1 <x>" : "curl/7.88.1 &lt;x&gt;"));
+		cr_assert_null(strstr(body->data, "{{"));
+	}
+}
