@@ -11,9 +11,9 @@
 #define HOUR	  (3600 * SECOND)
 #define DAY	  (24 * HOUR)
 
-static const char *const analytics_formats[] = {"segment", "posthog", "json", NULL};
-static const char *const crm_formats[] = {"hubspot", "salesforce", "json", NULL};
-static const char *const bus_formats[] = {"cloudevents", "azure-service-bus", "rabbitmq", "json", NULL};
+static const char *const analytics_formats[] = {"segment", "json", NULL};
+static const char *const crm_formats[] = {"hubspot", "json", NULL};
+static const char *const bus_formats[] = {"cloudevents", "rabbitmq", "json", NULL};
 
 const struct effect_type effect_types[] = {
 	{"email", NULL, true},

@@ -1,6 +1,23 @@
 #include <stdio.h>
 
+#include "background/effects/effect.h"
 #include "server/cli/cli.h"
+
+int cli_check_effects(const struct config *config)
+{
+	int code = CLI_DONE;
+
+	for (size_t i = 0; i < config->effect_count; i++) {
+		struct buf why;
+		buf_init(&why, LIMIT_TEMPLATE);
+		if (effect_verify(&config->effects[i], &why) != 0) {
+			(void)fprintf(stderr, "error: effects.%s: %s\n", config->effects[i].name, why.data);
+			code = CLI_USAGE;
+		}
+		buf_release(&why);
+	}
+	return code;
+}
 
 int cli_check_config(const struct cli *cli, const struct config *unused)
 {
@@ -17,7 +34,9 @@ int cli_check_config(const struct cli *cli, const struct config *unused)
 	} else if (err) {
 		code = cli_fail(CLI_FAILED, "configuration: %s", err_text(err));
 	} else {
-		(void)puts("configuration is fine");
+		code = cli_check_effects(config);
+		if (code == CLI_DONE)
+			(void)puts("configuration is fine");
 	}
 	config_errors_release(&errors);
 	config_errors_release(&warnings);

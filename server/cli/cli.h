@@ -34,6 +34,12 @@ int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
 
+/*
+ * check_config.c: what config/ can't know of an effect (a template that is missing, a secret that can't sign) is told on
+ * stderr as config_errors_print would. CLI_DONE or CLI_USAGE.
+ */
+int cli_check_effects(const struct config *config);
+
 /* "tokenfirst: …" on stderr; gives the exit code back. */
 int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

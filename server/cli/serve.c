@@ -23,9 +23,6 @@ struct service {
 	struct control *control;
 };
 
-/* Exit codes of the contract. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1 };
-
 static void block_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -38,7 +35,7 @@ static void block_signals(sigset_t *set)
 static void end_at_once(int signal_number)
 {
 	(void)signal_number;
-	_exit(EXIT_FAILED); /* durable work is on disk already */
+	_exit(CLI_FAILED); /* durable work is on disk already */
 }
 
 /* A second signal ends the process where it stands. */
@@ -57,7 +54,7 @@ static void arm_second_signal(void)
 static int failed(const char *what, const char *why)
 {
 	log_write(LOG_ERROR, what, LOG_STR("reason", why));
-	return EXIT_FAILED;
+	return CLI_FAILED;
 }
 
 static int open_reader(struct app *app, struct db **ret_db)
@@ -81,7 +78,7 @@ static int start_store(struct app *app)
 		return failed("the store can't be read", err_text(err));
 	atomic_store(&app->session_id, last_session);
 	err = committer_start(app->store, app->metrics, &app->committer);
-	return err == 0 ? EXIT_DONE : failed("the committer can't be started", err_text(err));
+	return err == 0 ? CLI_DONE : failed("the committer can't be started", err_text(err));
 }
 
 static int start(struct service *service)
@@ -94,8 +91,8 @@ static int start(struct service *service)
 		return failed("can't start", err_text(ERR_MEMORY));
 	metrics_register_process(app->metrics);
 	login_metrics_register(&app->login_metrics, app->metrics);
-	if (start_store(app) != EXIT_DONE)
-		return EXIT_FAILED;
+	if (start_store(app) != CLI_DONE)
+		return CLI_FAILED;
 
 	int err = pool_start(app->config, app->store, app->committer, app->metrics, &app->pool);
 	if (err != 0)
@@ -118,7 +115,7 @@ static int start(struct service *service)
 	err = http_start(&options, &service->http, why);
 	if (err != 0)
 		return failed("can't listen", why[0] != '\0' ? why : err_text(err));
-	return metrics_error(app->metrics) == 0 ? EXIT_DONE : failed("can't start", err_text(ERR_MEMORY));
+	return metrics_error(app->metrics) == 0 ? CLI_DONE : failed("can't start", err_text(ERR_MEMORY));
 }
 
 static void announce(const struct service *service)
@@ -173,9 +170,11 @@ int cli_serve(const struct config *config)
 	struct service service = {.app = {.config = config}};
 	sigset_t signals;
 
+	if (cli_check_effects(config) != CLI_DONE)
+		return CLI_USAGE;
 	block_signals(&signals);
 	int code = start(&service);
-	if (code == EXIT_DONE) {
+	if (code == CLI_DONE) {
 		announce(&service);
 		wait_for_signal(&signals);
 	}
