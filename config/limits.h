@@ -75,7 +75,7 @@
 #define LIMIT_LANE_MEMORY   10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
 #define LIMIT_WORKERS	    64
 #define LIMIT_INBOX_OFFERS  4096	/* offers that wait for one worker; further ones are read from disk */
-#define LIMIT_COURIERS 64                 /* mails that one worker sends at once; further ones wait for a thread */
+#define LIMIT_COURIERS	    64		/* mails that one worker sends at once; further ones wait for a thread */
 #define LIMIT_LOW_SPEED_S   30		/* a transfer that moves no byte for so long is ended, whatever its timeout */
 #define LIMIT_REPLY	    (64 << 10)	/* bytes of a reply's body and headers; more ends the transfer */
 #define LIMIT_REPLY_KEPT    512		/* first bytes of a reply kept with a dead letter */

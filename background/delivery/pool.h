@@ -1,0 +1,46 @@
+/*
+ * The pool: workers, targets, and what they share. Put together at start, taken down in
+ * two steps around the committer's end.
+ */
+#ifndef TOKENFIRST_BACKGROUND_DELIVERY_POOL_H
+#define TOKENFIRST_BACKGROUND_DELIVERY_POOL_H
+
+#include "background/delivery/recent.h"
+#include "background/delivery/target.h"
+#include "background/store/committer.h"
+#include "config/options.h"
+
+struct pool;
+
+/* Takes up what the outbox still owes, at once. */
+int pool_start(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
+	struct pool **ret_pool) MUST_CHECK;
+
+/* Constant array. */
+struct target *pool_targets(struct pool *pool, size_t *ret_count);
+struct recent *pool_recent(struct pool *pool);
+/* Measures for this event what blocking would have cost (event.h). */
+void pool_measure_cost(struct pool *pool, struct event *event, int parts);
+
+/* Whether every worker takes its messages in time. */
+bool pool_progressing(struct pool *pool);
+
+/*
+ * A stop has begun: from `at_us` on no request waits for an inline effect any more. To be called before the edge is
+ * stopped, which waits for its requests; a little before the end of that time, so that they are answered. NULL is fine.
+ */
+void pool_end_waits(struct pool *pool, int64_t at_us);
+
+/* Delivers what is due until `deadline_us` at the latest; what is left goes to the outbox. Ends the workers. */
+void pool_drain(struct pool *pool, int64_t deadline_us);
+
+/* What a drain came to. */
+struct pool_totals {
+	int64_t delivered; /* since the drain began */
+	int64_t kept;	   /* in the outbox for the next start */
+	int64_t dropped;   /* in all, since the start of the process */
+};
+/* After the committer has stopped: the last settlements are counted and everything is freed. NULL is fine. */
+void pool_stop(struct pool *pool, struct pool_totals *ret_totals);
+
+#endif

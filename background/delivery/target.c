@@ -1,0 +1,132 @@
+#include "background/delivery/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const target_causes[CAUSE_COUNT] = {
+	CAUSE_CONDEMNED,
+	CAUSE_UNBUILDABLE,
+	CAUSE_ATTEMPTS,
+	CAUSE_AGE,
+	CAUSE_BACKLOG_FULL,
+	CAUSE_REJECTED,
+};
+
+static const char *const end_texts[END_COUNT] = {"delivered", "dead", "dropped", "discarded", "skipped"};
+
+enum { LABELS_SIZE = 160 };
+
+/* Effect names and label values here are checked identifiers: nothing in them needs escaping. */
+static const char *labels(char out[LABELS_SIZE], const char *effect, const char *name, const char *value)
+{
+	if (name == NULL)
+		(void)snprintf(out, LABELS_SIZE, "effect=\"%s\"", effect);
+	else
+		(void)snprintf(out, LABELS_SIZE, "effect=\"%s\",%s=\"%s\"", effect, name, value);
+	return out;
+}
+
+static void register_counters(struct target *target, struct metrics *metrics)
+{
+	const char *name = target->config->name;
+	char text[LABELS_SIZE];
+
+	target->created = metrics_counter(
+		metrics, "tokenfirst_effects_created_total", "Effects owed.", labels(text, name, NULL, NULL));
+	target->spilled = metrics_counter(metrics, "tokenfirst_effects_spilled_total",
+		"Fire-and-forget effects written to the outbox.", labels(text, name, NULL, NULL));
+	for (size_t i = 0; i < END_COUNT; i++)
+		target->ends[i] = metrics_counter(metrics, "tokenfirst_effects_total",
+			"What became of effects, each once.", labels(text, name, "outcome", end_texts[i]));
+	for (size_t i = 0; i < OUTCOME_COUNT; i++)
+		target->attempts[i] = metrics_counter(metrics, "tokenfirst_effect_attempts_total",
+			"Attempts to deliver.", labels(text, name, "outcome", outcome_text((enum outcome)i)));
+}
+
+static void register_gauges(struct target *target, struct metrics *metrics)
+{
+	const char *name = target->config->name;
+	char text[LABELS_SIZE];
+	(void)labels(text, name, NULL, NULL);
+
+	target->pending_gauge =
+		metrics_gauge(metrics, "tokenfirst_effects_pending", "Effects owed and not settled.", 1, text);
+	target->in_flight = metrics_gauge(metrics, "tokenfirst_effects_in_flight", "Attempts under way.", 1, text);
+	target->oldest_due = metrics_gauge(metrics, "tokenfirst_effect_oldest_due_seconds",
+		"How long the longest-waiting due effect has waited.", 1e-3, text);
+	target->breaker = metrics_gauge(metrics, "tokenfirst_breaker_state", "0 closed, 1 half-open, 2 open.", 1, text);
+	for (size_t i = 0; i < CAUSE_COUNT; i++)
+		target->dead[i] = metrics_gauge(metrics, "tokenfirst_dead_letters", "Dead letters kept now.", 1,
+			labels(text, name, "reason", target_causes[i]));
+}
+
+static void register_histograms(struct target *target, struct metrics *metrics)
+{
+	char text[LABELS_SIZE];
+	(void)labels(text, target->config->name, NULL, NULL);
+
+	target->attempt_seconds = metrics_histogram(metrics, "tokenfirst_effect_attempt_duration_seconds",
+		"Duration of one attempt.", &histogram_seconds, text);
+	target->queue_seconds = metrics_histogram(
+		metrics, "tokenfirst_effect_queue_seconds", "From due to sent.", &histogram_seconds, text);
+	target->end_to_end_seconds = metrics_histogram(metrics, "tokenfirst_effect_end_to_end_seconds",
+		"From the event to the effect's delivery.", &histogram_seconds, text);
+}
+
+void target_init(struct target *target, const struct effect_config *config, struct metrics *metrics)
+{
+	*target = (struct target){.config = config, .kind = effect_kind_find(config->type)};
+	register_counters(target, metrics);
+	register_gauges(target, metrics);
+	register_histograms(target, metrics);
+}
+
+static bool reserve(atomic_int_fast64_t *count, int64_t limit)
+{
+	if (atomic_fetch_add(count, 1) < limit)
+		return true;
+	atomic_fetch_sub(count, 1);
+	return false;
+}
+
+bool target_reserve_row(struct target *target)
+{
+	return reserve(&target->pending, target->config->max_pending);
+}
+
+bool target_reserve_memory(struct target *target)
+{
+	int64_t limit = target->config->max_pending;
+	return reserve(&target->in_memory, limit < LIMIT_LANE_MEMORY ? limit : LIMIT_LANE_MEMORY);
+}
+
+void target_release_row(struct target *target)
+{
+	atomic_fetch_sub(&target->pending, 1);
+}
+
+void target_release_memory(struct target *target)
+{
+	atomic_fetch_sub(&target->in_memory, 1);
+}
+
+void target_count_end(struct target *target, enum effect_end end, const char *cause)
+{
+	counter_add(target->ends[end], 1);
+	if (end == END_DEAD && cause != NULL)
+		target_add_dead(target, cause, 1);
+}
+
+void target_add_dead(struct target *target, const char *cause, int64_t count)
+{
+	for (size_t i = 0; i < CAUSE_COUNT; i++)
+		if (strcmp(cause, target_causes[i]) == 0)
+			gauge_add(target->dead[i], count);
+}
+
+void target_refresh(struct target *target, int64_t now_ms)
+{
+	int64_t oldest = atomic_load(&target->oldest_due_ms);
+	gauge_set(target->pending_gauge, atomic_load(&target->pending) + atomic_load(&target->in_memory));
+	gauge_set(target->oldest_due, oldest > 0 && oldest < now_ms ? now_ms - oldest : 0);
+}

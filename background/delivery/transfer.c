@@ -1,0 +1,392 @@
+#include "background/delivery/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/limits.h"
+
+struct transfer {
+	CURL *easy;
+	CURLM *multi; /* NULL: not under way */
+	void *owner;
+	struct request request;
+	struct curl_slist *headers, *recipients;
+	curl_mime *mime;
+	struct buf reply;
+	size_t received; /* bytes of headers and body */
+	bool mail, too_large, after_recipient, leaving, reused;
+	int64_t now_ms;
+	char retry_after[64];
+};
+
+struct transfer *transfer_new(void)
+{
+	struct transfer *transfer = calloc(1, sizeof(*transfer));
+	if (transfer == NULL)
+		return NULL;
+	request_init(&transfer->request);
+	buf_init(&transfer->reply, LIMIT_REPLY);
+	transfer->easy = curl_easy_init();
+	if (transfer->easy == NULL) {
+		transfer_free(transfer);
+		return NULL;
+	}
+	return transfer;
+}
+
+void transfer_free(struct transfer *transfer)
+{
+	if (transfer == NULL)
+		return;
+	transfer_abort(transfer);
+	transfer_clear(transfer);
+	buf_release(&transfer->reply);
+	if (transfer->easy != NULL)
+		curl_easy_cleanup(transfer->easy);
+	free(transfer);
+}
+
+struct request *transfer_request(struct transfer *transfer)
+{
+	return &transfer->request;
+}
+
+bool transfer_is_mail(const struct transfer *transfer)
+{
+	return transfer->request.recipient != NULL;
+}
+
+/* Counts what has come; false ends the transfer. */
+static bool take_bytes(struct transfer *transfer, size_t len)
+{
+	transfer->received += len;
+	if (transfer->received > LIMIT_REPLY)
+		transfer->too_large = true;
+	return !transfer->too_large;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t len = size * count;
+	if (!take_bytes(transfer, len))
+		return 0;
+	buf_append(&transfer->reply, bytes, len);
+	return buf_error(&transfer->reply) == 0 ? len : 0;
+}
+
+static void keep_retry_after(struct transfer *transfer, const char *line, size_t len)
+{
+	static const char name[] = "retry-after:";
+	size_t skip = sizeof(name) - 1;
+	if (len <= skip || strncasecmp(line, name, skip) != 0)
+		return;
+	while (skip < len && (line[skip] == ' ' || line[skip] == '\t'))
+		skip++;
+	while (len > skip && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
+		len--;
+	size_t value = len - skip;
+	if (value >= sizeof(transfer->retry_after))
+		return;
+	memcpy(transfer->retry_after, line + skip, value);
+	transfer->retry_after[value] = '\0';
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct transfer *transfer = arg;
+	size_t len = size * count;
+	if (!take_bytes(transfer, len))
+		return 0;
+	if (transfer->mail) {
+		/* a reply a command: the last one is what the verdict is about, but not the farewell */
+		if (transfer->leaving)
+			return len;
+		buf_reset(&transfer->reply);
+		buf_append(&transfer->reply, bytes, len);
+		return len;
+	}
+	if (len > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		transfer->retry_after[0] = '\0'; /* a new head: an interim 1xx has no say */
+	keep_retry_after(transfer, bytes, len);
+	return len;
+}
+
+/* Which command an SMTP reply code answers is not in curl's result; it is in what was sent. */
+static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg)
+{
+	struct transfer *transfer = arg;
+	(void)easy;
+	if (type != CURLINFO_HEADER_OUT || len < 4)
+		return 0;
+	if (strncasecmp(bytes, "RCPT", 4) == 0 || strncasecmp(bytes, "DATA", 4) == 0)
+		transfer->after_recipient = true;
+	/* after a refusal curl says QUIT on the same handle */
+	transfer->leaving = strncasecmp(bytes, "QUIT", 4) == 0;
+	return 0;
+}
+
+/* Counts failures of curl_easy_setopt: each can only be a lack of memory here. */
+static int set_common(struct transfer *transfer, const struct effect_config *config)
+{
+	CURL *easy = transfer->easy;
+	int failed = 0;
+	failed += curl_easy_setopt(easy, CURLOPT_URL, config->url) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK;
+	failed +=
+		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer->mail ? "smtp,smtps" : "http,https") != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
+	/* a resolver that never answers must not be waited for when the transfer is given up */
+	failed += curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)LIMIT_LOW_SPEED_S) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) != CURLE_OK;
+	if (config->ca != NULL) {
+		failed += curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca) != CURLE_OK;
+		failed += curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK;
+	}
+	return failed > 0 ? ERR_MEMORY : 0;
+}
+
+static int set_headers(struct transfer *transfer)
+{
+	for (size_t i = 0; i < transfer->request.header_count; i++) {
+		struct curl_slist *longer = curl_slist_append(transfer->headers, transfer->request.headers[i]);
+		if (longer == NULL)
+			return ERR_MEMORY;
+		transfer->headers = longer;
+	}
+	if (!transfer->mail) {
+		/* no round trip before the body: what we send is small */
+		struct curl_slist *longer = curl_slist_append(transfer->headers, "Expect:");
+		if (longer == NULL)
+			return ERR_MEMORY;
+		transfer->headers = longer;
+	}
+	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK ? 0 : ERR_MEMORY;
+}
+
+static int set_http(struct transfer *transfer)
+{
+	CURL *easy = transfer->easy;
+	const struct request *request = &transfer->request;
+	int failed = 0;
+	failed += curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) != CURLE_OK;
+	return failed > 0 ? ERR_MEMORY : 0;
+}
+
+static int add_part(curl_mime *alternatives, const struct buf *body, const char *type)
+{
+	curl_mimepart *part = curl_mime_addpart(alternatives);
+	if (part == NULL || curl_mime_data(part, body->data, body->len) != CURLE_OK ||
+		curl_mime_type(part, type) != CURLE_OK || curl_mime_encoder(part, "quoted-printable") != CURLE_OK)
+		return ERR_MEMORY;
+	return 0;
+}
+
+/* The least preferred alternative first: RFC 2046 5.1.4. */
+static int set_mime(struct transfer *transfer)
+{
+	curl_mime *alternatives = NULL;
+	curl_mimepart *root;
+	int err = ERR_MEMORY;
+
+	transfer->mime = curl_mime_init(transfer->easy);
+	alternatives = curl_mime_init(transfer->easy);
+	if (transfer->mime == NULL || alternatives == NULL)
+		goto done;
+	err = add_part(alternatives, &transfer->request.text, "text/plain; charset=utf-8");
+	if (err == 0 && transfer->request.html.len > 0)
+		err = add_part(alternatives, &transfer->request.html, "text/html; charset=utf-8");
+	if (err != 0)
+		goto done;
+	err = ERR_MEMORY;
+	root = curl_mime_addpart(transfer->mime);
+	if (root == NULL || curl_mime_subparts(root, alternatives) != CURLE_OK)
+		goto done;
+	alternatives = NULL; /* the root owns it now */
+	if (curl_mime_type(root, "multipart/alternative") != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, transfer->mime) != CURLE_OK)
+		goto done;
+	err = 0;
+done:
+	curl_mime_free(alternatives);
+	return err;
+}
+
+static int set_mail(struct transfer *transfer, const struct effect_config *config)
+{
+	CURL *easy = transfer->easy;
+	int failed = 0;
+	transfer->recipients = curl_slist_append(NULL, transfer->request.recipient);
+	failed += transfer->recipients == NULL;
+	failed += curl_easy_setopt(easy, CURLOPT_MAIL_FROM, transfer->request.sender) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, transfer->recipients) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_USE_SSL,
+			  (long)(config->starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE)) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) != CURLE_OK;
+	if (config->auth.type == AUTH_BASIC) {
+		failed += curl_easy_setopt(easy, CURLOPT_USERNAME, config->auth.username) != CURLE_OK;
+		failed += curl_easy_setopt(easy, CURLOPT_PASSWORD, config->auth.password) != CURLE_OK;
+	}
+	return failed > 0 ? ERR_MEMORY : set_mime(transfer);
+}
+
+int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner)
+{
+	transfer->mail = transfer_is_mail(transfer);
+	transfer->owner = owner;
+	int err = set_common(transfer, config);
+	if (err == 0)
+		err = set_headers(transfer);
+	if (err == 0)
+		err = transfer->mail ? set_mail(transfer, config) : set_http(transfer);
+	if (err == 0 && multi != NULL && curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
+		err = ERR_MEMORY;
+	if (err == 0)
+		transfer->multi = multi;
+	return err;
+}
+
+static int on_progress(void *arg, curl_off_t total_down, curl_off_t down, curl_off_t total_up, curl_off_t up)
+{
+	const atomic_bool *stop = arg;
+	(void)total_down, (void)down, (void)total_up, (void)up;
+	return atomic_load(stop) ? 1 : 0;
+}
+
+CURLcode transfer_perform(struct transfer *transfer, const atomic_bool *stop)
+{
+	CURL *easy = transfer->easy;
+	if (atomic_load(stop))
+		return CURLE_ABORTED_BY_CALLBACK;
+	/* curl takes data for its callbacks as void *, without const */
+	if (curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) != CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop) != CURLE_OK ||
+		curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) != CURLE_OK)
+		return CURLE_OUT_OF_MEMORY;
+	return curl_easy_perform(easy);
+}
+
+struct transfer *transfer_of(CURL *easy)
+{
+	char *transfer = NULL;
+	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+	return (struct transfer *)(void *)transfer;
+}
+
+void *transfer_owner(const struct transfer *transfer)
+{
+	return transfer->owner;
+}
+
+static enum transport timeout_kind(CURL *easy)
+{
+	curl_off_t resolved_us = 0;
+	(void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved_us);
+	return resolved_us > 0 ? TRANSPORT_TIMEOUT : TRANSPORT_DNS;
+}
+
+static enum transport transport_of(const struct transfer *transfer, CURLcode result)
+{
+	if (transfer->too_large)
+		return TRANSPORT_TOO_LARGE;
+	switch (result) {
+	case CURLE_OK:
+		return TRANSPORT_REPLY;
+	case CURLE_OPERATION_TIMEDOUT:
+		return timeout_kind(transfer->easy);
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return TRANSPORT_DNS;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+		return TRANSPORT_TLS;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_USE_SSL_FAILED:
+		return TRANSPORT_CERTIFICATE;
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_HTTP2:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 or a version that is none */
+	case CURLE_BAD_CONTENT_ENCODING:
+		return TRANSPORT_MALFORMED;
+	default:
+		return TRANSPORT_CONNECT;
+	}
+}
+
+void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, struct reply *ret_reply)
+{
+	long status = 0, connects = 0;
+	curl_off_t ready_us = 0;
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+	/* no new connection, but one all the same: where none came to be, nothing was ever about to be sent */
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+	transfer->reused = connects == 0 && ready_us > 0;
+	if (transfer->multi != NULL)
+		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
+	transfer->multi = NULL;
+
+	enum transport transport = transport_of(transfer, result);
+	/* an SMTP refusal comes as one of several curl errors; its code says more */
+	if (transfer->mail && status >= 400 && transport != TRANSPORT_TOO_LARGE)
+		transport = TRANSPORT_REPLY;
+	*ret_reply = (struct reply){
+		.transport = transport,
+		.status = (int)status,
+		.retry_after_ms =
+			transfer->retry_after[0] != '\0' ? retry_after_parse(transfer->retry_after, now_ms) : -1,
+		.body = transfer->reply.data,
+		.body_len = transfer->reply.len,
+		.smtp_after_recipient = transfer->after_recipient,
+	};
+}
+
+void transfer_abort(struct transfer *transfer)
+{
+	if (transfer->multi != NULL)
+		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
+	transfer->multi = NULL;
+}
+
+bool transfer_reused(const struct transfer *transfer)
+{
+	return transfer->reused;
+}
+
+void transfer_clear(struct transfer *transfer)
+{
+	if (transfer->easy != NULL)
+		curl_easy_reset(transfer->easy); /* before what it points to is freed */
+	curl_mime_free(transfer->mime);
+	curl_slist_free_all(transfer->headers);
+	curl_slist_free_all(transfer->recipients);
+	request_release(&transfer->request);
+	request_init(&transfer->request);
+	buf_reset(&transfer->reply);
+	transfer->mime = NULL;
+	transfer->headers = transfer->recipients = NULL;
+	transfer->owner = NULL;
+	transfer->received = 0;
+	transfer->mail = transfer->too_large = transfer->after_recipient = false;
+	transfer->leaving = transfer->reused = false;
+	transfer->retry_after[0] = '\0';
+}

@@ -1,0 +1,414 @@
+#include "background/delivery/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background/delivery/worker_internal.h"
+#include "config/clock.h"
+#include "config/log.h"
+
+enum {
+	SLEEP_MAX_MS = 60 * 1000, /* nothing is due for longer: look around all the same */
+	CONNECTIONS_KEPT = 256,	  /* idle connections that a worker keeps open, over all its targets */
+};
+
+static void wake(struct worker *worker)
+{
+	(void)curl_multi_wakeup(worker->multi);
+}
+
+static void courier_back(void *arg, struct errand *errand)
+{
+	struct worker *worker = arg;
+	if (inbox_put(&worker->inbox, &errand->message) == 1)
+		wake(worker);
+}
+
+int worker_new(const struct worker_options *options, struct worker **ret_worker)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (worker == NULL)
+		return ERR_MEMORY;
+	worker->options = *options;
+	atomic_init(&worker->waits_end_us, INT64_MAX);
+	inbox_init(&worker->inbox);
+	worker->connections_new = metrics_counter(options->metrics, "tokenfirst_transfer_connections_total",
+		"Attempts by whether they reused a connection.", "reused=\"false\"");
+	worker->connections_reused = metrics_counter(options->metrics, "tokenfirst_transfer_connections_total",
+		"Attempts by whether they reused a connection.", "reused=\"true\"");
+	worker->stale_settlements = metrics_counter(options->metrics, "tokenfirst_settlements_stale_total",
+		"Outcomes that came after a newer state and changed nothing.", NULL);
+	worker->couriers = couriers_new(courier_back, worker);
+	worker->multi = curl_multi_init();
+	if (worker->couriers == NULL || worker->multi == NULL ||
+		curl_multi_setopt(worker->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) != CURLM_OK) {
+		worker_free(worker);
+		return ERR_MEMORY;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+int worker_add_target(struct worker *worker, struct target *target)
+{
+	assert(!worker->started && worker->lane_count < LIMIT_EFFECTS);
+	struct lane *lane = lane_new(target->config);
+	if (lane == NULL)
+		return ERR_MEMORY;
+	if (atomic_load(&target->pending) > 0)
+		lane_note_disk(lane);
+	target->worker = worker;
+	target->lane = worker->lane_count;
+	worker->targets[worker->lane_count] = target;
+	worker->lanes[worker->lane_count++] = lane;
+	return 0;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (worker == NULL)
+		return;
+	settle_release(worker);
+	flights_release(worker);
+	couriers_free(worker->couriers);
+	for (size_t i = 0; i < worker->lane_count; i++)
+		lane_free(worker->lanes[i]);
+	if (worker->multi != NULL)
+		(void)curl_multi_cleanup(worker->multi);
+	inbox_release(&worker->inbox);
+	free(worker);
+}
+
+void worker_offer(struct target *target, struct item *item, bool hold)
+{
+	struct worker *worker = target->worker;
+	item->target = target;
+	item->held = hold;
+	item->message = (struct message){.kind = MESSAGE_OFFER, .subject = item};
+	int result = inbox_put_offer(&worker->inbox, &item->message, item->row != 0 && !hold);
+	if (result == 1)
+		wake(worker);
+	if (result >= 0)
+		return;
+	/* the worker may have looked at the flag since it emptied its inbox: once more, then */
+	if (item->row != 0 && !atomic_exchange(&target->overflowed, true))
+		wake(worker);
+	if (item->row == 0)
+		settle_dropped(worker, item, "stopping");
+	item_free(item);
+}
+
+static int run(struct target *target, int64_t row, bool refused)
+{
+	struct inline_wait wait = {.target = target, .row = row, .refused = refused, .result = ERR_CLOSED};
+	sem_init(&wait.ended, 0, 0);
+	wait.message = (struct message){.kind = MESSAGE_RUN, .subject = &wait};
+	int put = inbox_put(&target->worker->inbox, &wait.message);
+	if (put == 1)
+		wake(target->worker);
+	while (put >= 0 && sem_wait(&wait.ended) != 0 && errno == EINTR)
+		continue;
+	sem_destroy(&wait.ended);
+	return wait.result;
+}
+
+int worker_run(struct target *target, int64_t row)
+{
+	return run(target, row, false);
+}
+
+void worker_refuse(struct target *target, int64_t row)
+{
+	(void)run(target, row, true);
+}
+
+static void wait_finish(struct inline_wait *wait, int result)
+{
+	wait->result = result;
+	sem_post(&wait->ended); /* `wait` may be gone from here on */
+}
+
+static void wait_begin(struct worker *worker, struct inline_wait *wait, struct item *item)
+{
+	wait->item = item;
+	wait->previous = NULL;
+	wait->next = worker->waits;
+	if (wait->next != NULL)
+		wait->next->previous = wait;
+	worker->waits = wait;
+}
+
+void inline_finish(struct item *item, int result)
+{
+	struct inline_wait *wait = item->waiter;
+	if (wait == NULL)
+		return;
+	item->waiter = NULL;
+	if (wait->next != NULL)
+		wait->next->previous = wait->previous;
+	*(wait->previous != NULL ? &wait->previous->next : &item->target->worker->waits) = wait->next;
+	wait_finish(wait, result);
+}
+
+static void take_offer(struct item *item, int64_t now_ms)
+{
+	struct lane *lane = lane_of(item);
+	if (!lane_offer(lane, item, item->held, now_ms)) {
+		assert(item->row != 0); /* memory effects have their place reserved */
+		item_free(item);
+	}
+}
+
+static void settle_refused(struct worker *worker, struct item *item, const char *reason)
+{
+	const struct outcome_note note = {.action = LANE_DEAD, .cause = CAUSE_REJECTED, .reason = reason};
+	settle(worker, item, &note);
+}
+
+/* An inline effect's turn, or that it will have none. */
+static void take_run(struct worker *worker, struct inline_wait *wait)
+{
+	struct lane *lane = worker->lanes[wait->target->lane];
+	struct item *item = lane_release(lane, wait->row, wait->refused ? NULL : wait);
+	if (item == NULL) {
+		wait_finish(wait, ERR_CLOSED);
+	} else if (wait->refused) {
+		lane_unqueue(lane, item);
+		settle_refused(worker, item, "its request was refused");
+		wait_finish(wait, 0);
+	} else {
+		wait_begin(worker, wait, item);
+	}
+}
+
+static void take_messages(struct worker *worker, struct message *message, int64_t now_ms, int64_t now_us)
+{
+	while (message != NULL) {
+		struct message *next = message->next; /* the subject may go */
+		switch (message->kind) {
+		case MESSAGE_OFFER:
+			take_offer(message->subject, now_ms);
+			break;
+		case MESSAGE_RUN:
+			take_run(worker, message->subject);
+			break;
+		case MESSAGE_SETTLED:
+			settle_done(worker, message->subject, now_us);
+			break;
+		case MESSAGE_FLOWN:
+			flight_flown(worker, message->subject);
+			break;
+		}
+		message = next;
+	}
+}
+
+/*
+ * Where nothing may be sent now, nobody is kept waiting for it: the effect is not delivered, and
+ * whether that refuses the request is the configuration's choice.
+ */
+static void refuse_waiting(struct worker *worker, struct lane *lane, const char *reason)
+{
+	for (struct item *item = lane_demote(lane); item != NULL; item = lane_demote(lane)) {
+		inline_finish(item, ERR_DENIED);
+		if (item->target->config->on_failure != ON_FAILURE_REJECT)
+			continue;
+		lane_unqueue(lane, item);
+		settle_refused(worker, item, reason);
+	}
+}
+
+/* Of a stop: what is under way goes on with nobody waiting for it. */
+static void end_waits(struct worker *worker, int64_t now_us)
+{
+	if (now_us < atomic_load(&worker->waits_end_us))
+		return;
+	for (size_t i = 0; i < worker->lane_count; i++)
+		refuse_waiting(worker, worker->lanes[i], "stopping");
+	while (worker->waits != NULL)
+		inline_finish(worker->waits->item, ERR_CLOSED);
+}
+
+static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
+{
+	struct lane *lane = worker->lanes[i];
+	struct target *target = worker->targets[i];
+
+	if (atomic_exchange(&target->overflowed, false))
+		lane_note_disk(lane);
+	if (lane_wants_refill(lane, now_ms))
+		refill(worker, lane, target, now_ms);
+	for (struct item *item = lane_start(lane, now_ms); item != NULL; item = lane_start(lane, now_ms))
+		flight_begin(worker, item);
+	if (breaker_due_ms(lane_breaker(lane)) > now_ms)
+		refuse_waiting(worker, lane, "breaker open");
+}
+
+/* After what has ended is known, and before the sleep, which may be long. */
+static void show_lane(struct worker *worker, size_t i)
+{
+	const struct lane *lane = worker->lanes[i];
+	struct target *target = worker->targets[i];
+	gauge_set(target->in_flight, (int64_t)lane_in_flight(lane));
+	gauge_set(target->breaker, lane_breaker(lane)->state);
+	atomic_store(&target->oldest_due_ms, lane_oldest_due_ms(lane));
+}
+
+static void collect_ended(struct worker *worker)
+{
+	int left = 0;
+	for (CURLMsg *message = curl_multi_info_read(worker->multi, &left); message != NULL;
+		message = curl_multi_info_read(worker->multi, &left))
+		if (message->msg == CURLMSG_DONE)
+			flight_end(worker, transfer_owner(transfer_of(message->easy_handle)), message->data.result);
+}
+
+static bool drained(struct worker *worker, int64_t now_ms, int64_t now_us)
+{
+	if (!atomic_load(&worker->draining))
+		return false;
+	if (now_us >= atomic_load(&worker->drain_deadline_us))
+		return true;
+	for (size_t i = 0; i < worker->lane_count; i++)
+		if (lane_busy(worker->lanes[i], now_ms))
+			return false;
+	return worker->batches_posted == 0 && worker->failed == NULL && worker->open == NULL &&
+	       inbox_empty(&worker->inbox);
+}
+
+static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
+{
+	int64_t ms = SLEEP_MAX_MS;
+	for (size_t i = 0; i < worker->lane_count; i++) {
+		int64_t due = lane_due_ms(worker->lanes[i], now_ms);
+		if (due != INT64_MAX && due - now_ms < ms)
+			ms = due - now_ms;
+	}
+	if (worker->failed != NULL && (worker->retry_us - now_us) / 1000 + 1 < ms)
+		ms = (worker->retry_us - now_us) / 1000 + 1;
+	int64_t waits_end_us = atomic_load(&worker->waits_end_us);
+	if (worker->waits != NULL && waits_end_us != INT64_MAX && (waits_end_us - now_us) / 1000 + 1 < ms)
+		ms = (waits_end_us - now_us) / 1000 + 1;
+	if (atomic_load(&worker->draining)) {
+		int64_t left = (atomic_load(&worker->drain_deadline_us) - now_us) / 1000 + 1;
+		ms = left < ms ? left : ms;
+	}
+	return ms > 0 ? (int)ms : 0;
+}
+
+static void leave(struct item *item, struct item **spill)
+{
+	if (item->row != 0) {
+		item_free(item);
+		return;
+	}
+	item->next = *spill;
+	*spill = item;
+}
+
+/*
+ * The end: what has rows stays as it is, what has none is written down, and who waits is told. An inline
+ * effect whose request is refused by that must not be sent at the next start.
+ */
+static void leave_rest(struct worker *worker)
+{
+	struct item *spill = NULL;
+	take_messages(worker, inbox_close(&worker->inbox), clock_now_ms(), clock_mono_us());
+	while (worker->flights != NULL) {
+		struct item *item = flight_abort(worker, worker->flights);
+		const struct effect_config *config = item->target->config;
+		inline_finish(item, ERR_CLOSED);
+		if (config->delivery == DELIVERY_INLINE && config->on_failure == ON_FAILURE_REJECT) {
+			settle_refused(worker, item, "stopping");
+			continue;
+		}
+		lane_forget(lane_of(item), item);
+		leave(item, &spill);
+	}
+	for (size_t i = 0; i < worker->lane_count; i++) {
+		refuse_waiting(worker, worker->lanes[i], "stopping");
+		for (struct item *item = lane_take(worker->lanes[i]); item != NULL; item = lane_take(worker->lanes[i]))
+			leave(item, &spill);
+	}
+	settle_spill(worker, spill);
+	settle_post(worker, clock_mono_us());
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+	(void)snprintf(name, sizeof(name), "worker-%d", worker->options.number);
+	(void)pthread_setname_np(pthread_self(), name);
+
+	for (;;) {
+		int64_t now_ms = clock_now_ms();
+		int running = 0;
+		take_messages(worker, inbox_take(&worker->inbox), now_ms, clock_mono_us());
+		end_waits(worker, clock_mono_us());
+		if (atomic_load(&worker->draining))
+			for (size_t i = 0; i < worker->lane_count; i++)
+				lane_drain(worker->lanes[i]);
+		for (size_t i = 0; i < worker->lane_count; i++)
+			pump_lane(worker, i, now_ms);
+		(void)curl_multi_perform(worker->multi, &running);
+		collect_ended(worker);
+		for (size_t i = 0; i < worker->lane_count; i++)
+			show_lane(worker, i);
+		int64_t now_us = clock_mono_us();
+		settle_post(worker, now_us);
+		now_ms = clock_now_ms();
+		if (drained(worker, now_ms, now_us))
+			break;
+		(void)curl_multi_poll(worker->multi, NULL, 0, sleep_ms(worker, now_ms, now_us), NULL);
+	}
+	/* the last mails to come back may have been delivered */
+	couriers_stop(worker->couriers);
+	leave_rest(worker);
+	db_close(worker->reader);
+	worker->reader = NULL;
+	return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	worker->started_ms = clock_now_ms();
+	int err = store_reader(worker->options.store, &worker->reader);
+	if (err != 0)
+		return err;
+	if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+		db_close(worker->reader);
+		worker->reader = NULL;
+		return ERR_SYSTEM;
+	}
+	worker->started = true;
+	return 0;
+}
+
+void worker_end_waits(struct worker *worker, int64_t at_us)
+{
+	atomic_store(&worker->waits_end_us, at_us);
+	wake(worker);
+}
+
+void worker_drain(struct worker *worker, int64_t deadline_us)
+{
+	atomic_store(&worker->drain_deadline_us, deadline_us);
+	atomic_store(&worker->draining, true);
+	wake(worker);
+}
+
+void worker_join(struct worker *worker)
+{
+	if (worker->started)
+		pthread_join(worker->thread, NULL);
+	worker->started = false;
+}
+
+int64_t worker_lag_us(struct worker *worker)
+{
+	return inbox_age_us(&worker->inbox, clock_mono_us());
+}

@@ -1,0 +1,77 @@
+/*
+ * A worker: one pthread, one curl_multi, and the lanes of the targets that belong to it.
+ *
+ * It sleeps in curl_multi_poll until a socket, a message or a due time wakes it; then takes its
+ * messages, lets each lane send what it may, and settles what has ended. All that other threads do is
+ * put messages into its inbox. It never waits for the committer: settlements are posted in
+ * batches, and come back as messages when they are durable.
+ */
+#ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_H
+#define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_H
+
+#include <semaphore.h>
+
+#include "background/delivery/item.h"
+#include "background/delivery/recent.h"
+#include "background/delivery/target.h"
+#include "background/store/committer.h"
+
+struct worker;
+
+struct worker_options {
+	int number; /* for the thread's name */
+	struct store *store;
+	struct committer *committer;
+	struct metrics *metrics;
+	struct recent *recent;
+};
+
+int worker_new(const struct worker_options *options, struct worker **ret_worker) MUST_CHECK;
+/* Before worker_start; makes the target's lane. The target must outlive the worker. */
+int worker_add_target(struct worker *worker, struct target *target) MUST_CHECK;
+int worker_start(struct worker *worker) MUST_CHECK;
+
+/*
+ * Any thread; takes the item over in any case. With `hold` it is sent only after worker_run. An item with a
+ * row that finds no room is freed: its row is the truth, and the lane will read it.
+ */
+void worker_offer(struct target *target, struct item *item, bool hold);
+
+/* A request thread that waits for the first attempt of an inline effect, or to be rid of it. */
+struct inline_wait {
+	struct target *target;
+	int64_t row;
+	bool refused; /* it is not to be sent at all */
+	sem_t ended;
+	int result; /* 0 delivered, ERR_DENIED refused or failed, ERR_CLOSED stopping */
+	struct message message;
+
+	/* of the worker: the waits of items that are on their way */
+	struct inline_wait *next, *previous;
+	struct item *item;
+};
+/* Sends a held item now and waits until its first attempt has ended, or it is known that it can't begin. Its result. */
+int worker_run(struct target *target, int64_t row);
+/* A held item will have no turn: its request was refused. Its row is settled dead. */
+void worker_refuse(struct target *target, int64_t row);
+
+/*
+ * From `at_us` (clock_mono_us) on nobody waits for an inline effect: worker_run returns ERR_CLOSED, while the effect goes
+ * on. For a stop, whose time a stalled target must not stretch. Any thread.
+ */
+void worker_end_waits(struct worker *worker, int64_t at_us);
+
+/*
+ * Finishes what is held and due, reads nothing more from disk, and ends the thread at the latest at
+ * `deadline_us` (clock_mono_us). Fire-and-forget effects that are left are written to the outbox. Returns at once;
+ * worker_join waits.
+ */
+void worker_drain(struct worker *worker, int64_t deadline_us);
+void worker_join(struct worker *worker);
+/* After worker_join, and after the committer has stopped. NULL is fine. */
+void worker_free(struct worker *worker);
+
+/* How long its oldest message has waited: a worker that makes progress keeps this near 0. */
+int64_t worker_lag_us(struct worker *worker);
+
+#endif

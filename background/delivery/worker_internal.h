@@ -1,0 +1,101 @@
+/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk). */
+#ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
+#define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
+
+#include <curl/curl.h>
+
+#include "background/delivery/courier.h"
+#include "background/delivery/inbox.h"
+#include "background/delivery/lane.h"
+#include "background/delivery/transfer.h"
+#include "background/delivery/worker.h"
+#include "config/limits.h"
+
+struct settle_batch;
+struct mark_batch;
+
+/* An attempt under way. */
+struct flight {
+	struct flight *next, *previous;
+	struct transfer *transfer;
+	struct item *item;
+	bool mail; /* flown by a courier; handles of the two sorts are kept apart, for their connections */
+	struct errand errand;
+};
+
+/* Flights to be used again, linked by next. */
+struct idle_flights {
+	struct flight *first;
+	size_t count;
+};
+
+struct worker {
+	struct worker_options options;
+	pthread_t thread;
+	bool started;
+	int64_t started_ms;
+	CURLM *multi;
+	struct inbox inbox;
+	atomic_bool draining;
+	atomic_int_fast64_t drain_deadline_us;
+	atomic_int_fast64_t waits_end_us; /* INT64_MAX: not in sight */
+	struct counter *connections_new, *connections_reused, *stale_settlements;
+
+	/* the thread's own */
+	struct db *reader;
+	size_t lane_count;
+	struct target *targets[LIMIT_EFFECTS];
+	struct lane *lanes[LIMIT_EFFECTS];
+	struct flight *flights;	   /* under way */
+	struct inline_wait *waits; /* request threads that wait, each for its item */
+	struct idle_flights idle_http, idle_mail;
+	struct couriers *couriers;
+	struct settle_batch *open;   /* being filled */
+	struct settle_batch *failed; /* to be posted again at retry_us */
+	int64_t retry_us;
+	size_t batches_posted;	  /* and not heard of yet */
+	struct mark_batch *marks; /* attempts begun since the last post */
+};
+
+static inline struct lane *lane_of(const struct item *item)
+{
+	return item->target->worker->lanes[item->target->lane];
+}
+
+/* flight.c */
+void flight_begin(struct worker *worker, struct item *item);
+/* A courier is back; one that was broken off by the drain's end leaves its flight under way, for flight_abort. */
+void flight_flown(struct worker *worker, struct flight *flight);
+void flight_end(struct worker *worker, struct flight *flight, CURLcode result);
+/* The drain's end: stops an attempt and gives its item back, settling. */
+struct item *flight_abort(struct worker *worker, struct flight *flight);
+void flights_release(struct worker *worker);
+
+/* settle.c: the outcome of a settling item. `verdict` NULL: it was never sent. */
+struct outcome_note {
+	enum lane_action action;
+	const char *cause;    /* LANE_DEAD */
+	const char *reason;   /* never NULL */
+	const char *reply;    /* first bytes; NULL: none */
+	int64_t due_ms;	      /* LANE_AGAIN */
+	bool target_to_blame; /* the attempt does not count against max_attempts */
+};
+void settle(struct worker *worker, struct item *item, const struct outcome_note *note);
+void settle_mark_started(struct worker *worker, const struct item *item);
+/* An effect without a row that is lost, and counted; the caller frees it. */
+void settle_dropped(struct worker *worker, struct item *item, const char *reason);
+/* Posts what has gathered since the last call. */
+void settle_post(struct worker *worker, int64_t now_us);
+/* A batch came back: durable, or not. */
+void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_us);
+void settle_release(struct worker *worker);
+/* Writes what is left of fire-and-forget effects to the outbox; a list by `next`, which it frees. */
+void settle_spill(struct worker *worker, struct item *items);
+
+/* refill.c: reads the backlog of a lane from disk. */
+void refill(struct worker *worker, struct lane *lane, struct target *target, int64_t now_ms);
+
+/* Ends a request thread's wait for this item, if there is one. */
+void inline_finish(struct item *item, int result);
+
+#endif
