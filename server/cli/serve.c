@@ -17,6 +17,8 @@
 #include "server/http/http.h"
 #include "server/ops/control.h"
 
+enum { ANSWER_MARGIN_US = 1000 * 1000 };
+
 struct service {
 	struct app app;
 	struct http *http;
@@ -141,14 +143,25 @@ static void wait_for_signal(const sigset_t *set)
 	}
 }
 
+/*
+ * Requests that wait for an inline effect are answered a little before the drain ends, however slow its target is.
+ */
+static int64_t waits_end_us(int64_t drain_us)
+{
+	int64_t margin_us = drain_us / 4;
+	return clock_mono_us() + drain_us - (margin_us < ANSWER_MARGIN_US ? margin_us : ANSWER_MARGIN_US);
+}
+
 /* First the edge, so that nothing new comes in; then the workers; then the writer; then the count. */
 static void stop(struct service *service)
 {
 	struct app *app = &service->app;
 	struct pool_totals totals = {0};
-	int64_t deadline_us = clock_mono_us() + app->config->background.drain_ms * 1000;
+	int64_t drain_us = app->config->background.drain_ms * 1000;
+	int64_t deadline_us = clock_mono_us() + drain_us;
 
 	atomic_store(&app->draining, true);
+	pool_end_waits(app->pool, waits_end_us(drain_us));
 	http_stop(service->http, app->config->background.drain_ms);
 	control_stop(service->control);
 	passwords_stop(app->passwords);

@@ -1,6 +1,6 @@
 /*
  * The real binary from the command line: usage, configuration, accounts with and without a running server, and the socket
- * between the two. TOKENFIRST_BINARY names the binary.
+ * between the two. SERVER_UNDER_TEST names the binary.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static struct result result; /* of the last run; too large for a stack */
 
 static const char *binary(void)
 {
-	const char *name = getenv("TOKENFIRST_BINARY");
+	const char *name = getenv("SERVER_UNDER_TEST");
 
 	return name ? name : "build/tokenfirst";
 }
@@ -86,7 +86,6 @@ static void exec_binary(char **argv)
 {
 	/* a test that fails must leave no server behind */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)unsetenv("TOKENFIRST_BINARY"); /* the program would take it for an option */
 	execv(argv[0], argv);
 	_exit(127);
 }

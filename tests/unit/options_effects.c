@@ -168,8 +168,8 @@ Test(options_effects, unknown_words)
 {
 	expect_error(effect("\"type\": \"mail\", \"on\": [\"*\"], \"url\": \"http://a/\"" DURABLE), "effects.x.type",
 		"must be one of \"email\", \"analytics\", \"crm\", \"bus\", not \"mail\"");
-	expect_error(effect(CRM DURABLE ", \"format\": \"segment\""), "effects.x.format",
-		"crm knows \"hubspot\", \"json\"");
+	expect_error(
+		effect(CRM DURABLE ", \"format\": \"segment\""), "effects.x.format", "crm knows \"hubspot\", \"json\"");
 	expect_error(effect(MAIL FROM ", \"format\": \"json\""), "effects.x.format", "email has no formats");
 	expect_error(effect(CRM ", \"delivery\": \"later\""), "effects.x.delivery", "not \"later\"");
 	expect_error(effect(CRM DURABLE ", \"retrys\": 1"), "effects.x.retrys", "did you mean \"retry\"?");
