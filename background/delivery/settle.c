@@ -54,7 +54,7 @@ static void batch_done(void *arg, int err)
 	struct worker *worker = batch->worker;
 	batch->err = err;
 	if (inbox_put(&worker->inbox, &batch->message) == 1)
-		(void)curl_multi_wakeup(worker->multi);
+		worker_wake(worker);
 }
 
 static struct settle_batch *batch_new(struct worker *worker)
@@ -94,7 +94,7 @@ static void keep_failed(struct worker *worker, struct settle_batch *batch, int64
 
 static void batch_post(struct worker *worker, struct settle_batch *batch, int64_t now_us)
 {
-	if (committer_post(worker->options.committer, &batch->job) == 0)
+	if (committer_post_unhurried(worker->options.committer, &batch->job) == 0)
 		worker->batches_posted++;
 	else
 		keep_failed(worker, batch, now_us);
@@ -167,7 +167,7 @@ static void marks_post(struct worker *worker)
 {
 	struct mark_batch *marks = worker->marks;
 	worker->marks = NULL;
-	if (marks != NULL && committer_post(worker->options.committer, &marks->job) != 0)
+	if (marks != NULL && committer_post_unhurried(worker->options.committer, &marks->job) != 0)
 		free(marks);
 }
 

@@ -1,7 +1,6 @@
 #include "background/delivery/worker.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +14,11 @@ enum {
 	CONNECTIONS_KEPT = 256,	  /* idle connections that a worker keeps open, over all its targets */
 };
 
-static void wake(struct worker *worker)
-{
-	(void)curl_multi_wakeup(worker->multi);
-}
-
 static void courier_back(void *arg, struct errand *errand)
 {
 	struct worker *worker = arg;
 	if (inbox_put(&worker->inbox, &errand->message) == 1)
-		wake(worker);
+		worker_wake(worker);
 }
 
 int worker_new(const struct worker_options *options, struct worker **ret_worker)
@@ -90,67 +84,15 @@ void worker_offer(struct target *target, struct item *item, bool hold)
 	item->message = (struct message){.kind = MESSAGE_OFFER, .subject = item};
 	int result = inbox_put_offer(&worker->inbox, &item->message, item->row != 0 && !hold);
 	if (result == 1)
-		wake(worker);
+		worker_wake(worker);
 	if (result >= 0)
 		return;
 	/* the worker may have looked at the flag since it emptied its inbox: once more, then */
 	if (item->row != 0 && !atomic_exchange(&target->overflowed, true))
-		wake(worker);
+		worker_wake(worker);
 	if (item->row == 0)
 		settle_dropped(worker, item, "stopping");
 	item_free(item);
-}
-
-static int run(struct target *target, int64_t row, bool refused)
-{
-	struct inline_wait wait = {.target = target, .row = row, .refused = refused, .result = ERR_CLOSED};
-	sem_init(&wait.ended, 0, 0);
-	wait.message = (struct message){.kind = MESSAGE_RUN, .subject = &wait};
-	int put = inbox_put(&target->worker->inbox, &wait.message);
-	if (put == 1)
-		wake(target->worker);
-	while (put >= 0 && sem_wait(&wait.ended) != 0 && errno == EINTR)
-		continue;
-	sem_destroy(&wait.ended);
-	return wait.result;
-}
-
-int worker_run(struct target *target, int64_t row)
-{
-	return run(target, row, false);
-}
-
-void worker_refuse(struct target *target, int64_t row)
-{
-	(void)run(target, row, true);
-}
-
-static void wait_finish(struct inline_wait *wait, int result)
-{
-	wait->result = result;
-	sem_post(&wait->ended); /* `wait` may be gone from here on */
-}
-
-static void wait_begin(struct worker *worker, struct inline_wait *wait, struct item *item)
-{
-	wait->item = item;
-	wait->previous = NULL;
-	wait->next = worker->waits;
-	if (wait->next != NULL)
-		wait->next->previous = wait;
-	worker->waits = wait;
-}
-
-void inline_finish(struct item *item, int result)
-{
-	struct inline_wait *wait = item->waiter;
-	if (wait == NULL)
-		return;
-	item->waiter = NULL;
-	if (wait->next != NULL)
-		wait->next->previous = wait->previous;
-	*(wait->previous != NULL ? &wait->previous->next : &item->target->worker->waits) = wait->next;
-	wait_finish(wait, result);
 }
 
 static void take_offer(struct item *item, int64_t now_ms)
@@ -159,28 +101,6 @@ static void take_offer(struct item *item, int64_t now_ms)
 	if (!lane_offer(lane, item, item->held, now_ms)) {
 		assert(item->row != 0); /* memory effects have their place reserved */
 		item_free(item);
-	}
-}
-
-static void settle_refused(struct worker *worker, struct item *item, const char *reason)
-{
-	const struct outcome_note note = {.action = LANE_DEAD, .cause = CAUSE_REJECTED, .reason = reason};
-	settle(worker, item, &note);
-}
-
-/* An inline effect's turn, or that it will have none. */
-static void take_run(struct worker *worker, struct inline_wait *wait)
-{
-	struct lane *lane = worker->lanes[wait->target->lane];
-	struct item *item = lane_release(lane, wait->row, wait->refused ? NULL : wait);
-	if (item == NULL) {
-		wait_finish(wait, ERR_CLOSED);
-	} else if (wait->refused) {
-		lane_unqueue(lane, item);
-		settle_refused(worker, item, "its request was refused");
-		wait_finish(wait, 0);
-	} else {
-		wait_begin(worker, wait, item);
 	}
 }
 
@@ -193,7 +113,7 @@ static void take_messages(struct worker *worker, struct message *message, int64_
 			take_offer(message->subject, now_ms);
 			break;
 		case MESSAGE_RUN:
-			take_run(worker, message->subject);
+			inline_turn(worker, message->subject);
 			break;
 		case MESSAGE_SETTLED:
 			settle_done(worker, message->subject, now_us);
@@ -204,32 +124,6 @@ static void take_messages(struct worker *worker, struct message *message, int64_
 		}
 		message = next;
 	}
-}
-
-/*
- * Where nothing may be sent now, nobody is kept waiting for it: the effect is not delivered, and
- * whether that refuses the request is the configuration's choice.
- */
-static void refuse_waiting(struct worker *worker, struct lane *lane, const char *reason)
-{
-	for (struct item *item = lane_demote(lane); item != NULL; item = lane_demote(lane)) {
-		inline_finish(item, ERR_DENIED);
-		if (item->target->config->on_failure != ON_FAILURE_REJECT)
-			continue;
-		lane_unqueue(lane, item);
-		settle_refused(worker, item, reason);
-	}
-}
-
-/* Of a stop: what is under way goes on with nobody waiting for it. */
-static void end_waits(struct worker *worker, int64_t now_us)
-{
-	if (now_us < atomic_load(&worker->waits_end_us))
-		return;
-	for (size_t i = 0; i < worker->lane_count; i++)
-		refuse_waiting(worker, worker->lanes[i], "stopping");
-	while (worker->waits != NULL)
-		inline_finish(worker->waits->item, ERR_CLOSED);
 }
 
 static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
@@ -244,7 +138,7 @@ static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
 	for (struct item *item = lane_start(lane, now_ms); item != NULL; item = lane_start(lane, now_ms))
 		flight_begin(worker, item);
 	if (breaker_due_ms(lane_breaker(lane)) > now_ms)
-		refuse_waiting(worker, lane, "breaker open");
+		inline_refuse_waiting(worker, lane, "breaker open");
 }
 
 /* After what has ended is known, and before the sleep, which may be long. */
@@ -322,14 +216,14 @@ static void leave_rest(struct worker *worker)
 		const struct effect_config *config = item->target->config;
 		inline_finish(item, ERR_CLOSED);
 		if (config->delivery == DELIVERY_INLINE && config->on_failure == ON_FAILURE_REJECT) {
-			settle_refused(worker, item, "stopping");
+			inline_refused(worker, item, "stopping");
 			continue;
 		}
 		lane_forget(lane_of(item), item);
 		leave(item, &spill);
 	}
 	for (size_t i = 0; i < worker->lane_count; i++) {
-		refuse_waiting(worker, worker->lanes[i], "stopping");
+		inline_refuse_waiting(worker, worker->lanes[i], "stopping");
 		for (struct item *item = lane_take(worker->lanes[i]); item != NULL; item = lane_take(worker->lanes[i]))
 			leave(item, &spill);
 	}
@@ -348,7 +242,7 @@ static void *worker_main(void *arg)
 		int64_t now_ms = clock_now_ms();
 		int running = 0;
 		take_messages(worker, inbox_take(&worker->inbox), now_ms, clock_mono_us());
-		end_waits(worker, clock_mono_us());
+		inline_end_waits(worker, clock_mono_us());
 		if (atomic_load(&worker->draining))
 			for (size_t i = 0; i < worker->lane_count; i++)
 				lane_drain(worker->lanes[i]);
@@ -388,17 +282,11 @@ int worker_start(struct worker *worker)
 	return 0;
 }
 
-void worker_end_waits(struct worker *worker, int64_t at_us)
-{
-	atomic_store(&worker->waits_end_us, at_us);
-	wake(worker);
-}
-
 void worker_drain(struct worker *worker, int64_t deadline_us)
 {
 	atomic_store(&worker->drain_deadline_us, deadline_us);
 	atomic_store(&worker->draining, true);
-	wake(worker);
+	worker_wake(worker);
 }
 
 void worker_join(struct worker *worker)

@@ -1,4 +1,4 @@
-/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk). */
+/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 
@@ -95,7 +95,21 @@ void settle_spill(struct worker *worker, struct item *items);
 /* refill.c: reads the backlog of a lane from disk. */
 void refill(struct worker *worker, struct lane *lane, struct target *target, int64_t now_ms);
 
+/* inline.c: a request thread's message: its effect's turn, or that it will have none. */
+void inline_turn(struct worker *worker, struct inline_wait *wait);
 /* Ends a request thread's wait for this item, if there is one. */
 void inline_finish(struct item *item, int result);
+/* The effect of a request that is refused: a settling item, dead for that reason. */
+void inline_refused(struct worker *worker, struct item *item, const char *reason);
+/* Ends the waits for items of a lane that can't be sent now. */
+void inline_refuse_waiting(struct worker *worker, struct lane *lane, const char *reason);
+/* Ends them all once a stop says so. */
+void inline_end_waits(struct worker *worker, int64_t now_us);
+
+/* Ends the worker's sleep, or its next one. Any thread. */
+static inline void worker_wake(struct worker *worker)
+{
+	(void)curl_multi_wakeup(worker->multi);
+}
 
 #endif

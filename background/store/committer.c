@@ -5,8 +5,9 @@
  * never waits for company.
  *
  * The queue is a list through the jobs themselves, so that posting can't fail for want of
- * memory. The thread sleeps only on an empty queue, hence only the first job of a queue
- * wakes it.
+ * memory. The thread sleeps while the queue is empty, or while it has only jobs that nobody
+ * waits for; these wait a little for company, as a sync of their own for each would cost
+ * more than all else that delivery does. Only the post that ends such a sleep wakes it.
  *
  * After a failure the store counts as unhealthy until a transaction that surely wrote
  * something is durable: each batch then carries the probe (a row rewritten), and when no
@@ -38,11 +39,13 @@ struct committer {
 	struct gauge *wal_bytes;
 	struct counter *errors[ERROR_KINDS];
 
-	pthread_mutex_t lock; /* guards the four below */
+	pthread_mutex_t lock; /* guards the six below */
 	struct commit_job *head, **tail;
 	size_t queued;
+	bool hurry;	    /* somebody waits for a job of the queue */
+	int64_t company_us; /* until then the others may wait for one that does */
 	bool stopping;
-	pthread_cond_t work; /* there is a job, or `stopping` is set */
+	pthread_cond_t work; /* there is a job, one is awaited, or `stopping` is set */
 
 	atomic_bool healthy; /* written by the thread alone */
 };
@@ -69,8 +72,11 @@ static struct commit_job *take_batch(struct committer *c, bool *ret_end)
 
 	struct timespec probe_at = clock_deadline(clock_mono_us() + (int64_t)LIMIT_COMMIT_PROBE_MS * 1000);
 	pthread_mutex_lock(&c->lock);
-	while (c->head == NULL && !c->stopping && waited != ETIMEDOUT) {
-		if (is_healthy(c))
+	while (!c->hurry && !c->stopping && waited != ETIMEDOUT) {
+		struct timespec company_at = clock_deadline(c->company_us);
+		if (c->head != NULL)
+			waited = pthread_cond_timedwait(&c->work, &c->lock, &company_at);
+		else if (is_healthy(c))
 			pthread_cond_wait(&c->work, &c->lock);
 		else
 			waited = pthread_cond_timedwait(&c->work, &c->lock, &probe_at);
@@ -84,8 +90,10 @@ static struct commit_job *take_batch(struct committer *c, bool *ret_end)
 		c->head = last->next;
 		last->next = NULL;
 		c->queued -= count;
-		if (c->head == NULL)
+		if (c->head == NULL) {
 			c->tail = &c->head;
+			c->hurry = false;
+		}
 	}
 	*ret_end = batch == NULL && c->stopping;
 	pthread_mutex_unlock(&c->lock);
@@ -272,7 +280,7 @@ void committer_stop(struct committer *c)
 	committer_free(c);
 }
 
-int committer_post(struct committer *c, struct commit_job *job)
+static int post(struct committer *c, struct commit_job *job, bool hurry)
 {
 	int err = 0;
 
@@ -285,13 +293,26 @@ int committer_post(struct committer *c, struct commit_job *job)
 		err = ERR_LIMIT;
 	} else {
 		if (c->head == NULL)
+			c->company_us = clock_mono_us() + (int64_t)LIMIT_COMMIT_COMPANY_MS * 1000;
+		if (!c->hurry && (hurry || c->head == NULL))
 			pthread_cond_signal(&c->work);
+		c->hurry |= hurry;
 		*c->tail = job;
 		c->tail = &job->next;
 		c->queued++;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return err;
+}
+
+int committer_post(struct committer *c, struct commit_job *job)
+{
+	return post(c, job, true);
+}
+
+int committer_post_unhurried(struct committer *c, struct commit_job *job)
+{
+	return post(c, job, false);
 }
 
 static int waiter_run(struct db *db, void *arg)

@@ -43,6 +43,11 @@ void committer_stop(struct committer *committer);
  * LIMIT_COMMIT_QUEUE, ERR_CLOSED after stop; `done` is then not called. Any thread.
  */
 int committer_post(struct committer *committer, struct commit_job *job) MUST_CHECK;
+/*
+ * The same for a job that nobody waits for: it shares the transaction of whatever comes next, and has one of its own
+ * after LIMIT_COMMIT_COMPANY_MS if nothing does. Order is kept: it runs after all that was posted before it.
+ */
+int committer_post_unhurried(struct committer *committer, struct commit_job *job) MUST_CHECK;
 
 /* Posts and waits until the batch is durable. The job's error, or the store's. Any thread but the committer's. */
 int committer_run(struct committer *committer, int (*run)(struct db *db, void *arg), void *arg) MUST_CHECK;

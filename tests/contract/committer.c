@@ -135,6 +135,43 @@ Test(committer, jobs_share_commits)
 		0);
 }
 
+static uint64_t commits(void)
+{
+	struct histogram_snapshot snapshot;
+	struct histogram *rows = metrics_histogram(opened.metrics, "tokenfirst_outbox_commit_rows",
+		"Jobs that shared one transaction and its sync.", &histogram_counts, NULL);
+
+	histogram_snapshot(rows, &snapshot);
+	return snapshot.cumulative[histogram_counts.count];
+}
+
+Test(committer, unhurried_jobs_share_the_sync_of_the_next_that_is_awaited)
+{
+	static struct task tasks[3];
+
+	for (int i = 0; i < 3; i++) {
+		tasks[i].id = i + 1;
+		tasks[i].job = (struct commit_job){.run = task_run, .done = task_done, .arg = &tasks[i]};
+		cr_assert_eq(committer_post_unhurried(opened.committer, &tasks[i].job), 0);
+	}
+	flush();
+	cr_assert_eq(open_store_rows(&opened), 3, "they ran before the job that came after them");
+	cr_assert_eq(commits(), 1);
+}
+
+Test(committer, an_unhurried_job_is_done_without_company_too)
+{
+	static struct task task = {.id = 1};
+	int64_t until_us = harness_mono_us() + 10 * 1000 * 1000;
+
+	task.job = (struct commit_job){.run = task_run, .done = task_done, .arg = &task};
+	cr_assert_eq(committer_post_unhurried(opened.committer, &task.job), 0);
+	while (open_store_rows(&opened) == 0 && harness_mono_us() < until_us)
+		harness_sleep_ms(1);
+	cr_assert_eq(open_store_rows(&opened), 1);
+	cr_assert_eq(commits(), 1);
+}
+
 Test(committer, run_then_calls_done_before_it_returns)
 {
 	struct looking one = {.task = {.id = 1, .err = 99}};
