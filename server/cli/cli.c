@@ -250,6 +250,7 @@ static int parse(int argc, char **argv, struct parsed *parsed)
 	};
 	int option, code = CLI_DONE;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while (code == CLI_DONE && (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
 		code = take_option(parsed, option, optarg);
 	parsed->cli.source.settings = parsed->settings;

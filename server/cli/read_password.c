@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static int ask(int terminal, const char *prompt, char *line)
 	sigaddset(&held, SIGTSTP);
 	if (tcgetattr(terminal, &before))
 		return ERR_SYSTEM;
-	sigprocmask(SIG_BLOCK, &held, &old);
+	pthread_sigmask(SIG_BLOCK, &held, &old);
 	wake = signalfd(-1, &held, SFD_CLOEXEC);
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
@@ -84,7 +85,7 @@ static int ask(int terminal, const char *prompt, char *line)
 		err = err ? err : ERR_SYSTEM;
 	if (wake >= 0)
 		close(wake);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return err;
 }
 

@@ -67,7 +67,7 @@ static int explain(const char *path, int err)
 			path);
 		break;
 	case ERR_SYSTEM:
-		cli_fail(CLI_FAILED, "%s: %s", path, strerror(errno));
+		cli_fail(CLI_FAILED, "%s: %s", path, err_system_text(errno, (char[ERR_SYSTEM_TEXT_SIZE]){0}));
 		break;
 	default:
 		cli_fail(CLI_FAILED, "%s: %s", path, err_text(err));
@@ -80,7 +80,7 @@ int cli_store_command(
 {
 	const struct command *command = command_find(name);
 	struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
-	int64_t deadline_us = clock_mono_us() + LIMIT_CONTROL_RETRY_MS * 1000;
+	int64_t deadline_us = clock_mono_us() + (int64_t)LIMIT_CONTROL_RETRY_MS * 1000;
 	char path[PATH_MAX];
 	bool owned = false;
 	int err, result = 0;

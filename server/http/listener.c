@@ -58,7 +58,7 @@ static int open_one(const struct addrinfo *info)
 
 static int print_bound(int fd, char ret_bound[LISTENER_ADDRESS_SIZE])
 {
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {0};
 	socklen_t len = sizeof(bound);
 	char host[56], port[8];
 
@@ -91,7 +91,7 @@ int listener_open(const char *address, int *ret_fd, char ret_bound[LISTENER_ADDR
 	for (const struct addrinfo *at = list; at && fd < 0; at = at->ai_next)
 		fd = open_one(at);
 	if (fd < 0 || print_bound(fd, ret_bound) != 0) {
-		snprintf(ret_why, 256, "%s: %s", address, strerror(errno));
+		snprintf(ret_why, 256, "%s: %s", address, err_system_text(errno, (char[ERR_SYSTEM_TEXT_SIZE]){0}));
 		if (fd >= 0)
 			close(fd);
 		freeaddrinfo(list);

@@ -70,7 +70,7 @@ static json_t *execute(struct control *control, const json_t *request)
 static void serve(struct control *control, int fd)
 {
 	json_t *request = NULL, *answer = NULL;
-	int err = control_read(fd, control->stop, clock_mono_us() + LIMIT_CONTROL_MS * 1000, &request);
+	int err = control_read(fd, control->stop, clock_mono_us() + (int64_t)LIMIT_CONTROL_MS * 1000, &request);
 
 	if (!err)
 		answer = execute(control, request);
@@ -78,7 +78,7 @@ static void serve(struct control *control, int fd)
 		answer = json_pack("{s:i, s:s}", "error", err, "message", err_text(err));
 	if (answer) {
 		/* whoever has left does not learn what came of the command; the log knows */
-		err = control_write(fd, -1, clock_mono_us() + LIMIT_CONTROL_MS * 1000, answer);
+		err = control_write(fd, -1, clock_mono_us() + (int64_t)LIMIT_CONTROL_MS * 1000, answer);
 		if (err)
 			log_write(LOG_WARN, "a command's reply could not be sent", LOG_STR("error", err_text(err)));
 	}
@@ -96,7 +96,8 @@ static void *control_thread(void *arg)
 		int ready = poll(fds, 2, -1), fd;
 
 		if (ready < 0 && errno != EINTR)
-			log_write(LOG_ERROR, "commands can't be waited for", LOG_STR("error", strerror(errno)));
+			log_write(LOG_ERROR, "commands can't be waited for",
+				LOG_STR("error", err_system_text(errno, (char[ERR_SYSTEM_TEXT_SIZE]){0})));
 		if (ready > 0 && fds[0].revents)
 			return NULL;
 		if (ready <= 0)

@@ -32,7 +32,7 @@ static int connect_to(const char *path, int *ret_fd)
 static int read_answer(int fd, int *ret_result, json_t **ret_reply)
 {
 	json_t *answer = NULL, *reply, *error;
-	int err = control_read(fd, -1, clock_mono_us() + LIMIT_CONTROL_REPLY_MS * 1000, &answer);
+	int err = control_read(fd, -1, clock_mono_us() + (int64_t)LIMIT_CONTROL_REPLY_MS * 1000, &answer);
 
 	if (err)
 		return ERR_TIMEOUT;
@@ -63,7 +63,7 @@ int control_send(
 	if (!request)
 		err = ERR_MEMORY;
 	if (!err) {
-		err = control_write(fd, -1, clock_mono_us() + LIMIT_CONTROL_MS * 1000, request);
+		err = control_write(fd, -1, clock_mono_us() + (int64_t)LIMIT_CONTROL_MS * 1000, request);
 		/* without its end of line a command is not run */
 		if (err == ERR_TIMEOUT)
 			err = ERR_CLOSED;
