@@ -60,7 +60,7 @@
 #define LIMIT_DB_BUSY_MS	  250	     /* wait for a lock of another process before an operation fails as busy */
 #define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
 #define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
-#define LIMIT_COMMIT_COMPANY_MS 20        /* a job that nobody waits for waits that long for others to share its sync */
+#define LIMIT_COMMIT_COMPANY_MS	  20   /* a job that nobody waits for waits that long for others to share its sync */
 #define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
 #define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
 

@@ -234,7 +234,7 @@ void db_bind_blob(struct db_statement *s, int index, const void *bytes, size_t l
 
 int db_step(struct db_statement *s)
 {
-	assert(s->in_use);
+	assert(s != NULL && s->in_use);
 	if (s->err != 0)
 		return s->err;
 	int code = sqlite3_step(s->handle);
@@ -276,6 +276,7 @@ const void *db_blob(struct db_statement *s, int column, size_t *ret_len)
 
 void db_finish(struct db_statement *s)
 {
+	assert(s != NULL);
 	/* both codes repeat what the last step has returned */
 	(void)sqlite3_reset(s->handle);
 	(void)sqlite3_clear_bindings(s->handle);

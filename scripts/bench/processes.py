@@ -134,6 +134,8 @@ class Server:
             "listen": "127.0.0.1:0",
             "store": f"sqlite:{self.folder}/tokenfirst.db",
             "background": {"drain": "1s"},
+            # inline effects hold their request's thread: with the default of 64 it is those that inline runs out of
+            "requests": {"login": {"threads": 128}},
             "log": {"level": "info"},
         }
         if password:
