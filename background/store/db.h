@@ -90,4 +90,7 @@ int64_t db_changes(struct db *db);
 /* Bytes of the engine's write-ahead log, for tokenfirst_store_wal_bytes; 0 where there is none. */
 int64_t db_wal_bytes(struct db *db);
 
+/* Version of the engine's library, SQLite's. */
+const char *db_engine_version(void);
+
 #endif

@@ -184,3 +184,8 @@ void db_close(struct db *db)
 	(void)code;
 	free(db);
 }
+
+const char *db_engine_version(void)
+{
+	return sqlite3_libversion();
+}

@@ -37,7 +37,7 @@
  * 45 at 5, 27 at 10. What a short job waits beside the hash threads differed less from 1 to 10 than from run to run,
  * since with the arena they no longer hold up the kernel; so little is given up for it.
  */
-enum { HASH_NICENESS = 3 };
+enum { HASH_NICENESS = 5 };
 
 enum job_state { JOB_WAITING, JOB_BEGUN, JOB_ENDED };
 

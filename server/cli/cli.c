@@ -9,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "background/store/db.h"
 #include "config/log.h"
 #include "config/nearest.h"
+#include "server/http/engine.h"
 
 /* Options that only some commands take. */
 enum { OPT_EMAIL = 1, OPT_ADMIN = 2, OPT_JSON = 4, OPT_PASSWORD_STDIN = 8 };
@@ -100,8 +102,9 @@ static int run_help(const struct cli *cli, const struct config *config)
 static int print_version(void)
 {
 	(void)printf("tokenfirst %s\n", TOKENFIRST_VERSION);
-	(void)printf("libcurl %s, jansson %s, libsodium %s, %s\n", curl_version_info(CURLVERSION_NOW)->version,
-		jansson_version_str(), sodium_version_string(), OpenSSL_version(OPENSSL_VERSION));
+	(void)printf("libmicrohttpd %s, libcurl %s, jansson %s, libsodium %s, SQLite %s, %s\n", engine_version(),
+		curl_version_info(CURLVERSION_NOW)->version, jansson_version_str(), sodium_version_string(),
+		db_engine_version(), OpenSSL_version(OPENSSL_VERSION));
 	return CLI_DONE;
 }
 

@@ -299,3 +299,8 @@ const char *engine_query(const struct exchange *x, const char *name)
 {
 	return MHD_lookup_connection_value(x->request, MHD_GET_ARGUMENT_KIND, name);
 }
+
+const char *engine_version(void)
+{
+	return MHD_get_version();
+}

@@ -37,4 +37,7 @@ void engine_resume(struct exchange *x);
 const char *engine_header(const struct exchange *x, const char *name);
 const char *engine_query(const struct exchange *x, const char *name);
 
+/* libmicrohttpd's. */
+const char *engine_version(void);
+
 #endif
