@@ -16,6 +16,21 @@ enum { FIRST_CAPACITY = 64 };
 /* Only ever read: nothing is stored through `data` while the capacity is 0. */
 static char empty[1];
 
+/* To `capacity` bytes; NULL without memory. realloc would leave the old bytes where they were. */
+static char *grow(struct buf *b, size_t capacity)
+{
+	char *old = b->capacity ? b->data : NULL;
+	if (!b->secret)
+		return realloc(old, capacity);
+	char *data = malloc(capacity);
+	if (data && old) {
+		memcpy(data, old, b->len + 1);
+		explicit_bzero(old, b->capacity);
+		free(old);
+	}
+	return data;
+}
+
 /* Room for `extra` more bytes and the NUL; false and a sticky error otherwise. */
 static bool reserve(struct buf *b, size_t extra)
 {
@@ -31,7 +46,7 @@ static bool reserve(struct buf *b, size_t extra)
 	size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
 	while (capacity < need)
 		capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
-	char *data = realloc(b->capacity ? b->data : NULL, capacity);
+	char *data = grow(b, capacity);
 	if (!data) {
 		b->err = ERR_MEMORY;
 		return false;
@@ -47,11 +62,22 @@ void buf_init(struct buf *b, size_t max)
 	*b = (struct buf){.data = empty, .max = max < SIZE_MAX ? max : SIZE_MAX - 1};
 }
 
+void buf_init_secret(struct buf *b, size_t max)
+{
+	buf_init(b, max);
+	b->secret = 1;
+}
+
 void buf_release(struct buf *b)
 {
+	int secret = b->secret;
+
+	if (b->capacity && secret)
+		explicit_bzero(b->data, b->capacity);
 	if (b->capacity)
 		free(b->data);
 	buf_init(b, b->max);
+	b->secret = secret;
 }
 
 void buf_reset(struct buf *b)

@@ -20,10 +20,13 @@ struct buf {
 	size_t capacity; /* bytes allocated, 0 while `data` is the static "" */
 	size_t max;	 /* `len` never exceeds this */
 	int err;	 /* 0, ERR_LIMIT or ERR_MEMORY; sticky until buf_reset */
+	int secret;	 /* what it held is overwritten before its memory is given back */
 };
 
 /* `max`: the most bytes it may ever hold. */
 void buf_init(struct buf *b, size_t max);
+/* The same for passwords and the like: growing and releasing leave no copy behind. */
+void buf_init_secret(struct buf *b, size_t max);
 void buf_release(struct buf *b);
 
 /* Forgets content and error, keeps the memory. */

@@ -27,10 +27,11 @@
 #define LIMIT_LOG_TEXT 1024 /* bytes of one field */
 
 /* http */
-#define LIMIT_HTTP_HEADERS	   100	       /* header lines of a request: 431 above */
-#define LIMIT_HTTP_PATH		   1024	       /* bytes of a path: 414 above */
-#define LIMIT_REQUEST_ID	   64	       /* bytes of an X-Request-Id taken over; longer ones are replaced */
-#define LIMIT_HTTP_REPLY_HEADERS   16	       /* extra headers of an answer; more are ignored and logged */
+#define LIMIT_HTTP_HEADERS	   100	      /* header lines of a request: 431 above */
+#define LIMIT_HTTP_ROOM		   (12 << 10) /* bytes of a connection beside the head: its parsed lines, the answer's head */
+#define LIMIT_HTTP_PATH		   1024	      /* bytes of a path: 414 above */
+#define LIMIT_REQUEST_ID	   64	      /* bytes of an X-Request-Id taken over; longer ones are replaced */
+#define LIMIT_HTTP_REPLY_HEADERS   16	      /* extra headers of an answer; more are ignored and logged */
 #define LIMIT_HTTP_REPLY_MS	   60000       /* to send an answer: a slower reader is cut off */
 #define LIMIT_HTTP_BACKLOG	   1024	       /* connections that the kernel holds until they are accepted */
 #define LIMIT_HTTP_ACCEPT_PAUSE_MS 100	       /* without descriptors or memory, accepting pauses for this long */
@@ -66,7 +67,8 @@
 
 /* commands to a running server */
 #define LIMIT_CONTROL_LINE     (64 << 10) /* bytes of a command or a reply; more is ERR_LIMIT */
-#define LIMIT_CONTROL_MS       5000	  /* for a command to arrive, and for its reply to leave */
+#define LIMIT_CONTROL_MS       5000	  /* for a command line to send one, and for a reply to leave */
+#define LIMIT_CONTROL_READ_MS  250	  /* for a command to arrive: those behind it in the backlog wait as long */
 #define LIMIT_CONTROL_REPLY_MS 15000	  /* a command line waits that long for what it has asked */
 #define LIMIT_CONTROL_RETRY_MS 2000	  /* and for a server that is just starting, or stopping */
 #define LIMIT_CLI_SETTINGS     100	  /* --set on one command line; more is bad usage */

@@ -1,6 +1,7 @@
 #include "server/auth/argon.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,36 @@ int argon_verify(const struct argon_cost *cost, const char *stored, const char *
 	else
 		return errno == ENOMEM ? ERR_CRYPTO : ERR_INVALID;
 	return 0;
+}
+
+bool argon_owed(const struct argon_cost *cost, const char *stored, struct argon_cost *ret_owed)
+{
+	const char *at = strstr(stored, "$m=");
+	long memory_kib, passes;
+	size_t spent, whole = cost->memory_bytes * (size_t)cost->passes;
+
+	if (!at++ || (memory_kib = parameter(&at, "m=", LONG_MAX / 1024)) < 0 ||
+		(passes = parameter(&at, ",t=", LONG_MAX)) < 0)
+		return false;
+	if (__builtin_mul_overflow((size_t)memory_kib * 1024, (size_t)passes, &spent) || spent >= whole)
+		return false;
+	*ret_owed = (struct argon_cost){
+		.memory_bytes = (whole - spent) / (size_t)cost->passes,
+		.passes = cost->passes,
+	};
+	return ret_owed->memory_bytes >= crypto_pwhash_MEMLIMIT_MIN;
+}
+
+int argon_spend(const struct argon_cost *cost, const char *password)
+{
+	static const unsigned char salt[crypto_pwhash_SALTBYTES] = {0};
+	unsigned char key[32];
+	int failed = crypto_pwhash(key, sizeof(key), password, strlen(password), salt, cost->passes, cost->memory_bytes,
+		crypto_pwhash_ALG_ARGON2ID13);
+
+	/* it is of use to nobody but a guesser of the password */
+	sodium_memzero(key, sizeof(key));
+	return failed ? ERR_CRYPTO : 0;
 }
 
 bool argon_needs_rehash(const struct argon_cost *cost, const char *stored)

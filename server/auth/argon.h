@@ -29,6 +29,14 @@ int argon_hash(const struct argon_cost *cost, const char *password, char *ret_ha
  */
 int argon_verify(const struct argon_cost *cost, const char *stored, const char *password, bool *ret_matches) MUST_CHECK;
 
+/*
+ * What a check against `stored` costs less than one with today's parameters: memory times passes is what takes time.
+ * False: nothing that could be made up for.
+ */
+bool argon_owed(const struct argon_cost *cost, const char *stored, struct argon_cost *ret_owed);
+/* Takes the time that a hash of that cost takes. */
+int argon_spend(const struct argon_cost *cost, const char *password) MUST_CHECK;
+
 /* Whether the stored hash was made otherwise than argon_hash would make it now. */
 bool argon_needs_rehash(const struct argon_cost *cost, const char *stored);
 

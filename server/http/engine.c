@@ -147,7 +147,7 @@ static enum MHD_Result collect_line(
 }
 
 static enum MHD_Result on_headers(
-	struct MHD_Connection *request, struct exchange *x, const char *path, const char *method)
+	struct MHD_Connection *request, struct exchange *x, const char *path, const char *method, const char *version)
 {
 	const union MHD_ConnectionInfo *head =
 		MHD_get_connection_info(request, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -161,7 +161,9 @@ static enum MHD_Result on_headers(
 	x->path = path;
 	loop_arm(x->loop, x->connection, DEADLINE_BODY);
 	/* the head is one run of bytes that begins with the method */
-	if (intake_headers(x, lines.at, lines.count, method + head->header_size) == INTAKE_ANSWER)
+	const struct intake_head parsed = {
+		lines.at, lines.count, version, method + head->header_size, head->header_size};
+	if (intake_headers(x, &parsed) == INTAKE_ANSWER)
 		return send_answer(request, x);
 	return MHD_YES;
 }
@@ -185,11 +187,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *request, con
 	struct exchange *x = *context;
 
 	(void)arg;
-	(void)version;
 	if (!x)
 		return MHD_NO;
 	if (!x->headers_seen)
-		return on_headers(request, x, path, method);
+		return on_headers(request, x, path, method, version);
 	if (*len == 0)
 		return on_complete(request, x);
 	intake_body(x, bytes, *len);
@@ -229,7 +230,7 @@ int engine_start(struct edge *edge, struct loop *loop, struct engine **ret_engin
 	engine->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, engine, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, engine, MHD_OPTION_NOTIFY_COMPLETED, on_completed, engine, MHD_OPTION_URI_LOG_CALLBACK,
 		on_request_line, engine, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)edge->config->http.connections,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)edge->config->http.header_bytes,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)edge->config->http.header_bytes + LIMIT_HTTP_ROOM,
 		MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(edge->config), MHD_OPTION_ARRAY,
 		edge->certificate ? tls : none, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =

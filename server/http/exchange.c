@@ -23,7 +23,8 @@ struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct conne
 	x->connection = c;
 	x->table = edge_table(edge, c);
 	x->started_us = now_us;
-	buf_init(&x->body, (size_t)edge->config->http.body_bytes);
+	/* a login's body has a password in it */
+	buf_init_secret(&x->body, (size_t)edge->config->http.body_bytes);
 	return x;
 }
 

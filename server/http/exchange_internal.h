@@ -37,6 +37,8 @@ struct exchange {
 	const char *method, *path; /* the engine's memory */
 	char *parameter;	   /* NULL: none */
 	struct guard_verdict target;
+	const char *raw_target; /* where it lies in the engine's memory, unescaped in place since */
+	size_t raw_target_len;
 	char request_id[LIMIT_REQUEST_ID + 1]; /* "" until the headers are read */
 	char traceparent[TRACEPARENT_SIZE];    /* "" until somebody asks */
 	struct buf body;

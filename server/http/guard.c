@@ -215,6 +215,17 @@ bool guard_lines_intact(const struct guard_header *headers, size_t count, const 
 	return true;
 }
 
+bool guard_request_line_intact(
+	const char *method, const char *target, size_t target_len, const char *version, const char *next)
+{
+	const char *method_end = method + strlen(method);
+	const char *target_end = target + target_len;
+	const char *version_end = version + strlen(version);
+
+	return method_end < target && target_end < version && version_end < next && only(method_end, target, "", 1) &&
+	       only(target_end, version, "", 1) && only(version_end, next, "\r\n", 2);
+}
+
 bool guard_is_json(const char *value)
 {
 	static const char type[] = "application/json";

@@ -61,6 +61,13 @@ struct guard_verdict guard_headers(const struct guard_header *headers, size_t co
  */
 bool guard_lines_intact(const struct guard_header *headers, size_t count, const char *end);
 
+/*
+ * The same for the request line, whose parts lie in the same buffer: finds one that was cut at a NUL ("/me", NUL, "x").
+ * `target` has the length that it was received with; `next` is where the first header line begins.
+ */
+bool guard_request_line_intact(
+	const char *method, const char *target, size_t target_len, const char *version, const char *next);
+
 /* The media type is application/json, with or without parameters. `value` NULL: it is not. */
 bool guard_is_json(const char *value);
 

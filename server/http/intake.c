@@ -17,6 +17,8 @@
 void intake_target(struct exchange *x, const char *target)
 {
 	x->target = guard_target(target);
+	x->raw_target = target;
+	x->raw_target_len = strlen(target);
 }
 
 static void take_request_id(struct exchange *x)
@@ -38,20 +40,30 @@ static bool refused(struct exchange *x, const struct guard_verdict *verdict)
 	return true;
 }
 
-static bool guarded(struct exchange *x, const struct guard_header *headers, size_t count, const char *end,
-	struct guard_body *ret_body)
+static bool intact(const struct exchange *x, const struct intake_head *head)
 {
-	struct guard_verdict method = guard_method(x->method);
-	struct guard_verdict lines = guard_headers(headers, count, ret_body);
+	return guard_lines_intact(head->headers, head->count, head->end) &&
+	       guard_request_line_intact(
+		       x->method, x->raw_target, x->raw_target_len, head->version, head->headers[0].name);
+}
 
-	if (refused(x, &x->target) || refused(x, &lines))
+static bool guarded(struct exchange *x, const struct intake_head *head, struct guard_body *ret_body)
+{
+	static const struct guard_verdict torn = {
+		400, "malformed_request", "A line is folded, has no name, or has a NUL."};
+	static const struct guard_verdict large = {
+		431, "headers_too_large", "The request line and headers are larger than this server takes."};
+	struct guard_verdict method = guard_method(x->method);
+	struct guard_verdict lines = guard_headers(head->headers, head->count, ret_body);
+
+	if (refused(x, &x->target))
 		return true;
-	if (!guard_lines_intact(headers, count, end)) {
-		struct guard_verdict torn = {
-			400, "malformed_request", "A header line is folded, has no name, or has a NUL."};
-		return refused(x, &torn);
-	}
-	return refused(x, &method);
+	if (head->size > (size_t)x->edge->config->http.header_bytes)
+		return refused(x, &large);
+	if (refused(x, &lines))
+		return true;
+	/* there is a first line by now: Host */
+	return refused(x, intact(x, head) ? &method : &torn);
 }
 
 static bool routed(struct exchange *x)
@@ -97,13 +109,13 @@ static bool content_accepted(struct exchange *x, const struct guard_body *body)
 	return true;
 }
 
-enum intake intake_headers(struct exchange *x, const struct guard_header *headers, size_t count, const char *end)
+enum intake intake_headers(struct exchange *x, const struct intake_head *head)
 {
 	struct guard_body body = {0};
 
 	x->headers_seen = true;
 	take_request_id(x);
-	if (guarded(x, headers, count, end, &body))
+	if (guarded(x, head, &body))
 		return INTAKE_ANSWER;
 	bool wanted = routed(x) && content_accepted(x, &body);
 	bool has_body = body.chunked || body.length > 0;

@@ -15,11 +15,20 @@ enum intake {
 /* The request target as it was sent. */
 void intake_target(struct exchange *x, const char *target);
 
+/* A request's head as it was parsed, in the buffer that it was received in. */
+struct intake_head {
+	const struct guard_header *headers;
+	size_t count;
+	const char *version; /* of the request line */
+	const char *end;
+	size_t size; /* bytes */
+};
+
 /*
- * All headers are there, up to `end` in the buffer that they lie in; method and path are set. INTAKE_ANSWER: refused
+ * All headers are there; method and path are set. INTAKE_ANSWER: refused
  * before the body is read, which ends the connection, since the rest of the request can't be told from the next one.
  */
-enum intake intake_headers(struct exchange *x, const struct guard_header *headers, size_t count, const char *end);
+enum intake intake_headers(struct exchange *x, const struct intake_head *head);
 
 void intake_body(struct exchange *x, const char *bytes, size_t len);
 

@@ -70,7 +70,7 @@ static json_t *execute(struct control *control, const json_t *request)
 static void serve(struct control *control, int fd)
 {
 	json_t *request = NULL, *answer = NULL;
-	int err = control_read(fd, control->stop, clock_mono_us() + (int64_t)LIMIT_CONTROL_MS * 1000, &request);
+	int err = control_read(fd, control->stop, clock_mono_us() + (int64_t)LIMIT_CONTROL_READ_MS * 1000, &request);
 
 	if (!err)
 		answer = execute(control, request);

@@ -3,7 +3,7 @@
  *
  * The server owns the store, so a command line that has to write asks it to. The socket is AF_UNIX with mode 0600: who
  * may open it could open the store itself. One connection is one command, a line of JSON each way, both of at most
- * LIMIT_CONTROL_LINE bytes and LIMIT_CONTROL_MS:
+ * LIMIT_CONTROL_LINE bytes, the command within LIMIT_CONTROL_READ_MS and the reply within LIMIT_CONTROL_MS:
  *
  *   {"command":"user.disable","arguments":{"username":"alice"}}
  *   {"reply":{"id":"01J…","username":"alice"}}     or     {"error":-5,"message":"no such thing"}

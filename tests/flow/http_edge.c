@@ -248,6 +248,9 @@ static const struct {
 	CASE(400, "GET /loop HTTP/1.1\r\n: a\r\n" HOST "\r\n"),
 	CASE(400, "POST /echo HTTP/1.1\r\n" HOST ": a\r\nContent-Length: 3\r\n\r\nabc"),
 	CASE(400, "GET /loop HTTP/1.1\r\n" HOST "no colon\r\n\r\n"),
+	CASE(400, "GET /loop\0x HTTP/1.1\r\n" HOST "\r\n"),
+	CASE(400, "GET\0 /loop HTTP/1.1\r\n" HOST "\r\n"),
+	CASE(400, "GET /loop HTTP/1.1\0x\r\n" HOST "\r\n"),
 	CASE(400, "GET /loop%00x HTTP/1.1\r\n" HOST "\r\n"),
 	CASE(400, "GET /loop?a=%00 HTTP/1.1\r\n" HOST "\r\n"),
 	CASE(400, "GET /lo op HTTP/1.1\r\n" HOST "\r\n"),
@@ -310,6 +313,15 @@ Test(http_edge, too_much_of_something)
 	repeated("x", LIMIT_HTTP_PATH - 1, "GET /", " HTTP/1.1\r\n" HOST CLOSE "\r\n", 404);
 	repeated("x", LIMIT_HTTP_PATH, "GET /", " HTTP/1.1\r\n" HOST "\r\n", 414);
 	repeated("x", 20000, "GET /", " HTTP/1.1\r\n" HOST "\r\n", 414);
+}
+
+/* The answer's head needs room in the connection's memory too: there was none, and the connection just closed. */
+Test(http_edge, headers_of_nearly_the_limit_are_answered)
+{
+	repeated("x", 16200, "GET /loop HTTP/1.1\r\n" HOST CLOSE "X: ", "\r\n\r\n", 200);
+	repeated("x", 17000, "GET /loop HTTP/1.1\r\n" HOST "X: ", "\r\n\r\n", 431);
+	cr_expect(says("\r\nX-Request-Id: "));
+	cr_expect(says("\"code\":\"headers_too_large\""));
 }
 
 Test(http_edge, a_handler_that_does_not_answer)

@@ -1,9 +1,12 @@
 /* POST /login over a real socket: what is answered to whom, and that nobody learns more than the answer says. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/support/scene.h"
 
@@ -254,4 +257,51 @@ Test(login, the_log_holds_no_secret)
 	cr_assert_not(server_log_contains(server, login.access_token));
 	cr_assert_not(server_log_contains(server, login.refresh_token));
 	cr_assert_not(server_log_contains(server, "$argon2id$"));
+}
+
+/* How often a text stands in the writable memory of the server. */
+static size_t copies_in_memory(const char *text)
+{
+	enum { CHUNK = 1 << 20 };
+	static char bytes[CHUNK];
+	size_t copies = 0, len = strlen(text);
+	char path[64], line[512];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)server_pid(server));
+	int memory = open(path, O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)server_pid(server));
+	FILE *maps = fopen(path, "re");
+	cr_assert(memory >= 0 && maps);
+	while (fgets(line, sizeof(line), maps)) {
+		uint64_t from, to;
+		char mode[5] = "";
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, mode) != 3 || strncmp(mode, "rw", 2) != 0)
+			continue;
+		/* chunks overlap by a text less one byte, so that none is missed and none counted twice */
+		while (from < to) {
+			size_t want = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
+			ssize_t got = pread(memory, bytes, want, (off_t)from);
+			if (got <= 0)
+				break;
+			const char *end = bytes + got;
+			for (const char *at = bytes; (at = memmem(at, (size_t)(end - at), text, len)); at++)
+				copies++;
+			from += (size_t)got == want && want == CHUNK ? want - len + 1 : (size_t)got;
+		}
+	}
+	(void)fclose(maps);
+	close(memory);
+	return copies;
+}
+
+Test(login, no_password_stays_in_memory)
+{
+	const char body[] = "{\"username\": \"alice\", \"password\": \"" SCENE_PASSWORD "\"}";
+	struct http_reply reply;
+
+	post(body, NULL, &reply);
+	cr_assert_eq(reply.status, 200, "%d %s", reply.status, reply.body);
+	http_reply_release(&reply);
+	cr_expect_gt(copies_in_memory(server_config_file(server)), 0, "its command line is not found");
+	cr_expect_eq(copies_in_memory(SCENE_PASSWORD), 0);
 }

@@ -223,6 +223,17 @@ Test(guard, lines_that_lie_as_they_were_sent)
 	cr_expect(guard_lines_intact(NULL, 0, buffer));
 }
 
+Test(guard, request_lines_cut_at_a_nul)
+{
+	static const char good[] = "GET\0 /a\0HTTP/1.1\0\0Host", torn[] = "GET\0/a\0x\0HTTP/1.1\0\0Host";
+	static const char method[] = "GET\0 x /a\0HTTP/1.1\0\0Host", version[] = "GET\0/a\0HTTP/1.1\0x\0\0Host";
+
+	cr_expect(guard_request_line_intact(good, good + 5, 2, good + 8, good + 18));
+	cr_expect(!guard_request_line_intact(torn, torn + 4, 2, torn + 9, torn + 19));
+	cr_expect(!guard_request_line_intact(method, method + 7, 2, method + 10, method + 20));
+	cr_expect(!guard_request_line_intact(version, version + 4, 2, version + 7, version + 19));
+}
+
 Test(guard, values_cut_at_a_nul)
 {
 	struct list list = IN_MEMORY("Host\0a\0\0X\0b\0c\0\0\0\0");

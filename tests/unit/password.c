@@ -356,3 +356,17 @@ Test(password, rules)
 	text[LIMIT_PASSWORD + 1] = '\0';
 	cr_expect_eq(password_acceptable(text, &why), ERR_INVALID);
 }
+
+Test(password, a_cheaper_stored_hash_is_made_up_for)
+{
+	const struct argon_cost today = {.memory_bytes = 64 * 1024, .passes = 2};
+	struct argon_cost owed;
+
+	cr_assert(argon_owed(&today, "$argon2id$v=19$m=32,t=1,p=1$c2FsdA$aGFzaA", &owed));
+	cr_expect_eq(owed.memory_bytes, 48 * 1024);
+	cr_expect_eq(owed.passes, 2);
+	cr_expect(!argon_owed(&today, "$argon2id$v=19$m=64,t=2,p=1$c2FsdA$aGFzaA", &owed));
+	cr_expect(!argon_owed(&today, "$argon2id$v=19$m=128,t=2,p=1$c2FsdA$aGFzaA", &owed));
+	cr_expect(!argon_owed(&today, "$argon2id$v=19$m=64", &owed));
+	cr_expect_eq(argon_spend(&today, "password"), 0);
+}
