@@ -23,8 +23,9 @@
 #define LIMIT_NEAREST_NAME   96		/* bytes of a name that a nearest known one is looked for */
 
 /* log */
-#define LIMIT_LOG_LINE 8192 /* bytes of one line; longer fields are cut */
-#define LIMIT_LOG_TEXT 1024 /* bytes of one field */
+#define LIMIT_LOG_LINE 8192  /* bytes of one line; longer fields are cut */
+#define LIMIT_LOG_TEXT 1024  /* bytes of one field */
+#define LIMIT_TELL_MS  10000 /* between two lines on what may happen at each login */
 
 /* http */
 #define LIMIT_HTTP_HEADERS	   100	      /* header lines of a request: 431 above */

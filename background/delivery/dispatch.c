@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "background/delivery/worker.h"
+#include "config/clock.h"
 #include "config/log.h"
 
 /* Where a fire-and-forget effect goes: memory while there is room, then what on_full says. */
@@ -18,6 +19,19 @@ static void plan_memory(struct dispatch_entry *entry)
 	}
 }
 
+/* On the request's thread: the one that dispatch_committed runs on must not wait for whoever reads the log. */
+static void tell_full(struct target *target, bool dropped)
+{
+	int64_t untold;
+	if (!target_tell(&target->full_told, clock_mono_us(), &untold))
+		return;
+	log_write(LOG_ERROR,
+		dropped ? "limit of effects in memory reached: new ones are dropped"
+			: "max_pending reached: new effects become dead letters",
+		LOG_STR("effect", target->config->name), LOG_INT("pending", atomic_load(&target->pending)),
+		LOG_INT("in_memory", atomic_load(&target->in_memory)), LOG_INT("others_since_last_line", untold));
+}
+
 static int plan_entry(struct dispatch *dispatch, struct target *target)
 {
 	struct dispatch_entry *entry = &dispatch->entries[dispatch->count++];
@@ -27,8 +41,10 @@ static int plan_entry(struct dispatch *dispatch, struct target *target)
 	else
 		entry->way = target_reserve_row(target) ? DISPATCH_ROW : DISPATCH_BACKLOG_FULL;
 
-	if (entry->way != DISPATCH_ROW && entry->way != DISPATCH_MEMORY)
+	if (entry->way != DISPATCH_ROW && entry->way != DISPATCH_MEMORY) {
+		tell_full(target, entry->way == DISPATCH_DROPPED);
 		return 0;
+	}
 	entry->item = item_new(dispatch->event, dispatch->event->created_ms);
 	return entry->item != NULL ? 0 : ERR_MEMORY;
 }

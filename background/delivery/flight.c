@@ -91,6 +91,15 @@ static void measure(struct item *item, int64_t duration_us)
 	item->measured = true;
 }
 
+static void log_dead(const struct item *item, const char *cause, const char *reason)
+{
+	int64_t untold;
+	if (target_tell(&item->target->dead_told, clock_mono_us(), &untold))
+		log_write(LOG_WARN, "effect is dead", LOG_STR("effect", item->target->config->name),
+			LOG_STR("event_id", item->event->id), LOG_STR("cause", cause), LOG_STR("reason", reason),
+			LOG_INT("attempts", item->attempts), LOG_INT("others_since_last_line", untold));
+}
+
 /* No request came to be: what that means for the effect. The target is none the wiser. */
 static void not_sent(struct worker *worker, struct item *item, int err, const char *why)
 {
@@ -109,6 +118,8 @@ static void not_sent(struct worker *worker, struct item *item, int err, const ch
 	} else {
 		note.due_ms = clock_now_ms() + BUILD_AGAIN_MS;
 	}
+	if (note.action == LANE_DEAD)
+		log_dead(item, note.cause, note.reason);
 	if (note.action != LANE_AGAIN)
 		measure(item, 0);
 	inline_finish(item, note.action == LANE_SKIPPED ? 0 : ERR_DENIED);
@@ -168,6 +179,9 @@ static void log_breaker(const struct item *item, const struct verdict *verdict)
 			LOG_STR("reason", verdict->reason));
 	else if (breaker->state == BREAKER_CLOSED)
 		log_write(LOG_INFO, "breaker closed: the target answers again", LOG_STR("effect", effect));
+	else if (item->probe) /* half-open is no news: that it opened has been said */
+		log_write(LOG_DEBUG, "breaker stays open: its probe failed", LOG_STR("effect", effect),
+			LOG_STR("reason", verdict->reason), LOG_INT("failures", breaker->failures));
 	else
 		log_write(LOG_WARN, "breaker opened: effects wait", LOG_STR("effect", effect),
 			LOG_STR("reason", verdict->reason), LOG_INT("failures", breaker->failures),
@@ -224,9 +238,7 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 	if (decision.breaker_changed)
 		log_breaker(item, &verdict);
 	if (decision.action == LANE_DEAD)
-		log_write(LOG_WARN, "effect is dead", LOG_STR("effect", item->target->config->name),
-			LOG_STR("event_id", item->event->id), LOG_STR("cause", decision.cause),
-			LOG_STR("reason", verdict.reason), LOG_INT("attempts", item->attempts));
+		log_dead(item, decision.cause, verdict.reason);
 	else if (decision.action == LANE_AGAIN)
 		log_write(LOG_DEBUG, "effect will be tried again", LOG_STR("effect", item->target->config->name),
 			LOG_STR("event_id", item->event->id), LOG_STR("reason", verdict.reason),

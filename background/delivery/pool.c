@@ -75,7 +75,7 @@ static int write_nothing(struct db *db, void *arg)
 	return 0;
 }
 
-int pool_start(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
+int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
 	struct pool **ret_pool)
 {
 	struct db *reader = NULL;
@@ -115,6 +115,21 @@ done:
 	} else {
 		*ret_pool = pool;
 	}
+	return err;
+}
+
+void pool_begin(struct pool *pool)
+{
+	for (size_t i = 0; i < pool->worker_count; i++)
+		worker_begin(pool->workers[i]);
+}
+
+int pool_start(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
+	struct pool **ret_pool)
+{
+	int err = pool_prepare(config, store, committer, metrics, ret_pool);
+	if (err == 0)
+		pool_begin(*ret_pool);
 	return err;
 }
 

@@ -12,7 +12,15 @@
 
 struct pool;
 
+/*
+ * Puts it together; nothing is sent before pool_begin, though effects may be offered. A start that fails in between, on a
+ * port in use say, has then neither sent anything nor to wait for it: tried again each second, it would use up attempts.
+ */
+int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
+	struct pool **ret_pool) MUST_CHECK;
 /* Takes up what the outbox still owes, at once. */
+void pool_begin(struct pool *pool);
+/* Both. */
 int pool_start(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
 	struct pool **ret_pool) MUST_CHECK;
 

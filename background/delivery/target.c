@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/limits.h"
+
 const char *const target_causes[CAUSE_COUNT] = {
 	CAUSE_CONDEMNED,
 	CAUSE_UNBUILDABLE,
@@ -79,6 +81,18 @@ void target_init(struct target *target, const struct effect_config *config, stru
 	register_counters(target, metrics);
 	register_gauges(target, metrics);
 	register_histograms(target, metrics);
+}
+
+bool target_tell(struct tell *tell, int64_t now_us, int64_t *ret_untold)
+{
+	int_fast64_t next_us = atomic_load(&tell->next_us);
+	if (now_us < next_us ||
+		!atomic_compare_exchange_strong(&tell->next_us, &next_us, now_us + (int64_t)LIMIT_TELL_MS * 1000)) {
+		atomic_fetch_add(&tell->untold, 1);
+		return false;
+	}
+	*ret_untold = atomic_exchange(&tell->untold, 0);
+	return true;
 }
 
 static bool reserve(atomic_int_fast64_t *count, int64_t limit)

@@ -25,6 +25,17 @@ extern const char *const target_causes[CAUSE_COUNT];
 
 struct worker;
 
+/*
+ * What may happen at each login is logged at most once in LIMIT_TELL_MS: a log of one line a login hides what else is in
+ * it. Any thread.
+ */
+struct tell {
+	atomic_int_fast64_t next_us; /* clock_mono_us */
+	atomic_int_fast64_t untold;
+};
+/* True: to be logged now, and how many before it were not. */
+bool target_tell(struct tell *tell, int64_t now_us, int64_t *ret_untold);
+
 struct target {
 	const struct effect_config *config;
 	const struct effect_kind *kind;
@@ -35,6 +46,8 @@ struct target {
 	atomic_int_fast64_t in_memory;	   /* fire-and-forget effects owed */
 	atomic_int_fast64_t oldest_due_ms; /* 0: nothing waits */
 	atomic_bool overflowed;		   /* an offer did not reach the worker: its row is on disk */
+
+	struct tell full_told, dead_told; /* max_pending reached; an effect that is dead */
 
 	struct counter *created, *spilled, *ends[END_COUNT], *attempts[OUTCOME_COUNT];
 	struct histogram *attempt_seconds, *queue_seconds, *end_to_end_seconds;

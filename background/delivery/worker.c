@@ -238,6 +238,8 @@ static void *worker_main(void *arg)
 	(void)snprintf(name, sizeof(name), "worker-%d", worker->options.number);
 	(void)pthread_setname_np(pthread_self(), name);
 
+	while (!atomic_load(&worker->begun) && !atomic_load(&worker->draining))
+		(void)curl_multi_poll(worker->multi, NULL, 0, SLEEP_MAX_MS, NULL);
 	for (;;) {
 		int64_t now_ms = clock_now_ms();
 		int running = 0;
@@ -280,6 +282,12 @@ int worker_start(struct worker *worker)
 	}
 	worker->started = true;
 	return 0;
+}
+
+void worker_begin(struct worker *worker)
+{
+	atomic_store(&worker->begun, true);
+	worker_wake(worker);
 }
 
 void worker_drain(struct worker *worker, int64_t deadline_us)

@@ -30,6 +30,8 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 /* Before worker_start; makes the target's lane. The target must outlive the worker. */
 int worker_add_target(struct worker *worker, struct target *target) MUST_CHECK;
 int worker_start(struct worker *worker) MUST_CHECK;
+/* From here on it sends; until then it only exists, and one that is drained before has sent nothing. */
+void worker_begin(struct worker *worker);
 
 /*
  * Any thread; takes the item over in any case. With `hold` it is sent only after worker_run. An item with a

@@ -36,6 +36,7 @@ struct worker {
 	int64_t started_ms;
 	CURLM *multi;
 	struct inbox inbox;
+	atomic_bool begun;
 	atomic_bool draining;
 	atomic_int_fast64_t drain_deadline_us;
 	atomic_int_fast64_t waits_end_us; /* INT64_MAX: not in sight */

@@ -3,10 +3,12 @@
  * waits for a signal, and takes them down in reverse. Nothing here is on the path of a request.
  */
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config/clock.h"
@@ -18,6 +20,9 @@
 #include "server/ops/control.h"
 
 enum { ANSWER_MARGIN_US = 1000 * 1000 };
+
+/* Descriptors: a reader's database and log; a mail's connection and its thread's wake-up pair; all that is but once. */
+enum { FDS_READER = 2, FDS_MAIL = 3, FDS_OTHER = 128 };
 
 struct service {
 	struct app app;
@@ -59,6 +64,36 @@ static int failed(const char *what, const char *why)
 	return CLI_FAILED;
 }
 
+/* For services that leave errno as the failed call set it. */
+static const char *why_of(int err, char text[ERR_SYSTEM_TEXT_SIZE])
+{
+	return err == ERR_SYSTEM ? err_system_text(errno, text) : err_text(err);
+}
+
+/*
+ * A shell's limit of 1,024 descriptors is less than http.connections alone. Where they run out, attempts to deliver fail
+ * as if their targets were dead: breakers open, attempts are used up. So the limit is raised as far as is needed and allowed.
+ */
+static void raise_descriptor_limit(const struct config *config)
+{
+	struct rlimit limit;
+	int64_t readers = config->requests.login.threads + config->requests.other.threads + config->background.workers;
+	int64_t needed = FDS_OTHER + config->http.connections + FDS_READER * readers;
+	for (size_t i = 0; i < config->effect_count; i++)
+		needed += config->effects[i].max_in_flight *
+			  (effect_kind_find(config->effects[i].type)->mail ? FDS_MAIL : 1);
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= (rlim_t)needed)
+		return;
+	limit.rlim_cur = limit.rlim_max < (rlim_t)needed ? limit.rlim_max : (rlim_t)needed;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < (rlim_t)needed)
+		log_write(LOG_WARN,
+			"fewer descriptors than the configuration may use: under load clients are sent away and "
+			"deliveries fail",
+			LOG_INT("limit", limit.rlim_cur), LOG_INT("needed", needed));
+}
+
 static int open_reader(struct app *app, struct db **ret_db)
 {
 	return store_reader(app->store, ret_db);
@@ -86,8 +121,9 @@ static int start_store(struct app *app)
 static int start(struct service *service)
 {
 	struct app *app = &service->app;
-	char why[256] = "";
+	char why[256] = "", text[ERR_SYSTEM_TEXT_SIZE];
 
+	raise_descriptor_limit(app->config);
 	app->metrics = metrics_new();
 	if (app->metrics == NULL)
 		return failed("can't start", err_text(ERR_MEMORY));
@@ -96,7 +132,7 @@ static int start(struct service *service)
 	if (start_store(app) != CLI_DONE)
 		return CLI_FAILED;
 
-	int err = pool_start(app->config, app->store, app->committer, app->metrics, &app->pool);
+	int err = pool_prepare(app->config, app->store, app->committer, app->metrics, &app->pool);
 	if (err != 0)
 		return failed("the delivery pool can't be started", err_text(err));
 	err = passwords_start(app->config, app->metrics, &app->passwords);
@@ -104,7 +140,8 @@ static int start(struct service *service)
 		return failed("the hash threads can't be started", err_text(err));
 	err = control_start(app->store, app->committer, &service->control);
 	if (err != 0)
-		return failed("the command socket can't be opened", err_text(err));
+		return failed("the command socket can't be opened",
+			err == ERR_LIMIT ? "the store's path is too long for a socket beside it" : why_of(err, text));
 
 	const struct http_options options = {
 		.config = app->config,
@@ -117,7 +154,10 @@ static int start(struct service *service)
 	err = http_start(&options, &service->http, why);
 	if (err != 0)
 		return failed("can't listen", why[0] != '\0' ? why : err_text(err));
-	return metrics_error(app->metrics) == 0 ? CLI_DONE : failed("can't start", err_text(ERR_MEMORY));
+	if (metrics_error(app->metrics) != 0)
+		return failed("can't start", err_text(ERR_MEMORY));
+	pool_begin(app->pool);
+	return CLI_DONE;
 }
 
 static void announce(const struct service *service)

@@ -64,6 +64,60 @@ Test(lifecycle, a_second_server_on_the_same_store_is_refused)
 	scene_clear(&scene);
 }
 
+/* Tried again each second by a service manager, such a start would send everything each time, or use up its attempts. */
+Test(lifecycle, a_start_that_fails_sends_nothing)
+{
+	struct peer_step silent[] = {{.action = PEER_SILENT}};
+	struct scene scene;
+	struct program_result result;
+	struct api_login login;
+	char listen[SERVER_URL];
+
+	scene_set(&scene, silent, 1, "{'background':{'drain':'20s'}, 'effects':{'bus':{'timeout':'30s'}}}");
+	login = scene_login(&scene);
+	cr_assert(peer_wait(scene.peer, 1, SCENE_WAIT_MS));
+	server_kill(scene.server);
+
+	/* the peer's own port is a port in use */
+	cr_assert_eq(sscanf(peer_url(scene.peer, "", (char[PEER_TEXT]){0}), "http://%500s", listen), 1);
+	{
+		char setting[SERVER_URL + 8];
+		const char *const words[] = {"serve", "-c", server_config_file(scene.server), "--set", setting, NULL};
+
+		snprintf(setting, sizeof(setting), "listen=%s", listen);
+		int64_t began_us = harness_mono_us();
+		program_run(words, NULL, server_folder(scene.server), &result);
+		cr_expect_lt(harness_mono_us() - began_us, 10 * 1000 * 1000);
+	}
+	cr_assert_eq(result.exit_code, 1, "exit code %d", result.exit_code);
+	cr_assert_not_null(strstr(result.err, "can't listen"), "%s", result.err);
+	program_result_release(&result);
+	cr_assert_eq(peer_count(scene.peer), 1);
+
+	peer_script(scene.peer, NULL, 0);
+	server_restart(scene.server, NULL);
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "delivered", SCENE_WAIT_MS));
+	scene_clear(&scene);
+}
+
+/* A shell's soft limit is raised; where a hard one is in the way, the log says so. */
+Test(lifecycle, descriptors_for_all_that_is_configured)
+{
+	static const char *const soft[] = {"prlimit", "--nofile=400:6000", NULL};
+	static const char *const hard[] = {"prlimit", "--nofile=400:400", NULL};
+	const char *warning = "fewer descriptors than the configuration may use: "
+			      "under load clients are sent away and deliveries fail";
+	struct server *server = server_start(&(struct server_options){.wrapper = soft});
+
+	cr_assert_gt(metric_value(server, "process_max_fds"), 4096);
+	cr_assert_eq(server_log_count(server, warning), 0);
+	server_free(server);
+	server = server_start(&(struct server_options){.wrapper = hard});
+	cr_assert_eq(metric_value(server, "process_max_fds"), 400);
+	cr_assert_eq(server_log_count(server, warning), 1);
+	server_free(server);
+}
+
 Test(lifecycle, a_drain_finishes_what_is_under_way)
 {
 	struct peer_step steps[] = {{.delay_ms = DELAY_MS}};

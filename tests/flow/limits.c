@@ -36,6 +36,23 @@ Test(limits, durable_beyond_max_pending_is_a_dead_letter)
 	cr_assert_eq(metric_value(scene.server, "tokenfirst_dead_letters{effect=\"bus\",reason=\"backlog_full\"}"), 3);
 	cr_assert(peer_wait(scene.peer, 2, SCENE_WAIT_MS));
 	cr_assert_eq(peer_count(scene.peer), 2);
+	cr_expect_eq(server_log_count(scene.server, "max_pending reached: new effects become dead letters"), 1);
+	scene_clear(&scene);
+}
+
+/* A receiver that refuses all of them gets one line, not one for each login. */
+Test(limits, dead_letters_do_not_flood_the_log)
+{
+	struct peer_step steps[] = {{.status = 400}};
+	struct scene scene;
+	struct api_login logins[5];
+
+	scene_set(&scene, steps, 1, NULL);
+	for (size_t i = 0; i < 5; i++)
+		logins[i] = scene_login(&scene);
+	for (size_t i = 0; i < 5; i++)
+		effect_is(&scene, &logins[i], "dead", "condemned");
+	cr_assert_eq(server_log_count(scene.server, "effect is dead"), 1);
 	scene_clear(&scene);
 }
 
@@ -70,6 +87,7 @@ Test(limits, fire_and_forget_is_dropped_and_counted)
 	effect_is(&scene, &logins[2], "dropped", "");
 	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_total{effect=\"bus\",outcome=\"dropped\"}"), 2);
 	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}"), 1);
+	cr_expect_eq(server_log_count(scene.server, "limit of effects in memory reached: new ones are dropped"), 1);
 	scene_clear(&scene);
 }
 
