@@ -2,12 +2,9 @@
  * `tokenfirst serve`: puts the services together in the order in which they lean on each other,
  * waits for a signal, and takes them down in reverse. Nothing here is on the path of a request.
  */
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
