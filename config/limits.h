@@ -14,6 +14,13 @@
 #define LIMIT_CONFIG_FILE    (1 << 20)	/* bytes of a configuration file; more is refused */
 #define LIMIT_CONFIG_ERRORS  100	/* errors kept; the rest are counted only */
 #define LIMIT_EFFECTS	     32		/* effects in one configuration */
+#define LIMIT_TARGETS	     64		/* targets of all effects together */
+#define LIMIT_TARGET_NAME    40		/* bytes of the name of one of several targets */
+#define LIMIT_TARGET_KEY     81		/* bytes of "effect.target" */
+#define LIMIT_RECIPIENTS     32		/* addresses in one effect's `to`: each is a row of its own */
+#define LIMIT_DISPATCH	     128	/* rows that one event may cause */
+#define LIMIT_SECRETS	     8		/* secrets that sign one request, for rotation */
+#define LIMIT_SERVICES	     32		/* services that may hand over events */
 #define LIMIT_EFFECT_NAME    40		/* bytes of an effect's name */
 #define LIMIT_EFFECT_EVENTS  32		/* patterns in one effect's `on` */
 #define LIMIT_SECRET_FILE    (64 << 10) /* bytes of a {"file": …} value */
@@ -65,6 +72,7 @@
 #define LIMIT_COMMIT_COMPANY_MS	  20   /* a job that nobody waits for waits that long for others to share its sync */
 #define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
 #define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
+#define LIMIT_OUTBOX_BATCH	  500 /* rows that one job replays, discards or removes: logins share its transaction */
 
 /* commands to a running server */
 #define LIMIT_CONTROL_LINE     (64 << 10) /* bytes of a command or a reply; more is ERR_LIMIT */
@@ -76,6 +84,8 @@
 
 /* delivery */
 #define LIMIT_LANE_WINDOW   1024  /* durable effects that one lane holds in memory; the rest wait on disk */
+#define LIMIT_CRASHES	    2	  /* an effect that was in flight at so many crashes is sent alone and last */
+#define LIMIT_SUSPECT_MS    60000 /* by which a suspect has its turn, though others must pause for it */
 #define LIMIT_LANE_MEMORY   10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
 #define LIMIT_WORKERS	    64
 #define LIMIT_INBOX_OFFERS  4096	/* offers that wait for one worker; further ones are read from disk */

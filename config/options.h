@@ -23,7 +23,7 @@
 enum delivery { DELIVERY_INLINE, DELIVERY_FIRE_AND_FORGET, DELIVERY_DURABLE };
 enum on_full { ON_FULL_DROP, ON_FULL_SPILL };
 enum on_failure { ON_FAILURE_ANSWER, ON_FAILURE_REJECT };
-enum auth_type { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER };
+enum auth_type { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER, AUTH_OAUTH2 };
 enum token_alg { TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256 };
 
 struct auth_config {
@@ -33,6 +33,9 @@ struct auth_config {
 	char *password;
 	char *name; /* header: its name and value */
 	char *value;
+	char *token_url; /* oauth2, client credentials (RFC 6749 4.4): where a token is fetched */
+	char *client_id, *client_secret;
+	char *scope; /* NULL: none is asked for */
 };
 
 struct retry_config {
@@ -43,13 +46,28 @@ struct retry_config {
 };
 
 struct breaker_config {
-	int64_t failures;    /* consecutive failures that open it */
-	int64_t open_for_ms; /* until a probe is let through */
+	int64_t failures;      /* consecutive failures that open it */
+	int64_t failure_share; /* percent of the attempts of a window whose failure opens it; 0: never */
+	int64_t window_ms;     /* of that share */
+	int64_t window_min;    /* attempts in the window below which the share says nothing */
+	int64_t open_for_ms;   /* until a probe is let through, at least */
+};
+
+/* Token bucket. */
+struct rate_config {
+	int64_t per_second; /* 0: no limit */
+	int64_t burst;	    /* attempts that may begin at once after a rest */
 };
 
 struct effect_config {
-	char *name;   /* [a-z][a-z0-9_]* without "__" */
-	char *type;   /* email, analytics, crm, bus */
+	/*
+	 * One for each target. Rows, lanes, logs and commands go by `name`: "crm", or "hooks.shop" where an effect has
+	 * several targets; metrics have `effect` and `target` as labels.
+	 */
+	char *name;
+	char *effect; /* [a-z][a-z0-9_]* without "__" */
+	char *target; /* the same; NULL: the effect has but one */
+	char *type;   /* email, analytics, crm, bus, webhook, chat */
 	char *format; /* NULL: the type's first */
 	char **on;    /* event types: exact, "*", or a prefix "user.*" */
 	size_t on_count;
@@ -64,6 +82,7 @@ struct effect_config {
 	int64_t connect_timeout_ms;
 	int64_t max_in_flight;
 	int64_t max_pending;
+	struct rate_config rate;
 	struct retry_config retry;
 	struct breaker_config breaker;
 	/* email */
@@ -81,6 +100,14 @@ struct effect_type {
 };
 extern const struct effect_type effect_types[];
 extern const size_t effect_type_count;
+
+/* Another program of the team that may hand over events (POST /events). */
+struct service_config {
+	char *name;   /* as an effect's */
+	char *token;  /* its bearer token */
+	char **types; /* event types that it may send: exact, "*", or a prefix "order.*" */
+	size_t type_count;
+};
 
 struct crew_config {
 	int64_t threads;
@@ -102,7 +129,11 @@ struct config {
 	} token;
 	struct {
 		int64_t workers, drain_ms;
+		int64_t drain_delay_ms; /* between /health/ready turning 503 and the end of accepting */
 	} background;
+	struct {
+		int64_t delivered_ms, dead_ms; /* how long settled effects are kept */
+	} retention;
 	struct {
 		char *certificate, *key; /* PEM files; both or neither */
 	} tls;
@@ -118,8 +149,10 @@ struct config {
 	struct {
 		char *level, *format;
 	} log;
-	struct effect_config *effects;
+	struct effect_config *effects; /* one for each target, those of one effect side by side */
 	size_t effect_count;
+	struct service_config *services;
+	size_t service_count;
 };
 
 /* What the command line adds: a file (NULL: none) and "key=value" settings. */

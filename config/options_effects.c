@@ -246,7 +246,8 @@ static void read_effect(struct sources *sources, const char *name, const json_t 
 
 	(void)snprintf(prefix, sizeof prefix, "effects.%s.", name);
 	effect->name = strdup(name);
-	if (!effect->name)
+	effect->effect = strdup(name);
+	if (!effect->name || !effect->effect)
 		sources->no_memory = true;
 	option_defaults(&scope);
 	if (!json_is_object(value)) {

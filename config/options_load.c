@@ -83,6 +83,8 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->effect_count; i++) {
 		option_release(&effect_options, &config->effects[i]);
 		free(config->effects[i].name);
+		free(config->effects[i].effect);
+		free(config->effects[i].target);
 	}
 	free(config->effects);
 	option_release(&server_options, config);

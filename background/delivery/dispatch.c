@@ -97,9 +97,13 @@ int dispatch_write(struct dispatch *dispatch, struct db *db)
 		struct dispatch_entry *entry = &dispatch->entries[i];
 		if (entry->way == DISPATCH_MEMORY || entry->way == DISPATCH_DROPPED)
 			continue;
-		const char *cause = entry->way == DISPATCH_BACKLOG_FULL ? CAUSE_BACKLOG_FULL : NULL;
-		err = outbox_add_effect(db, dispatch->event, entry->target->config->name,
-			delivery_text(entry->delivery), cause, 0, dispatch->event->created_ms, "[]", &entry->row);
+		const struct new_effect effect = {
+			.effect = entry->target->config->name,
+			.delivery = delivery_text(entry->delivery),
+			.dead_cause = entry->way == DISPATCH_BACKLOG_FULL ? CAUSE_BACKLOG_FULL : NULL,
+			.due_ms = dispatch->event->created_ms,
+		};
+		err = outbox_add_effect(db, dispatch->event, &effect, &entry->row);
 	}
 	return err;
 }

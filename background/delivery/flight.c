@@ -152,8 +152,10 @@ void flight_begin(struct worker *worker, struct item *item)
 		not_sent(worker, item, ERR_MEMORY, NULL);
 		return;
 	}
-	effect_id(id, item->event->id, config->name);
-	err = effect_build(config, item->event, id, now_ms, transfer_request(flight->transfer), &why);
+	effect_id(id, item->event->id, config->name, item->part);
+	const struct effect_input input = {
+		.event = item->event, .id = id, .recipient = item->recipient, .now_ms = now_ms};
+	err = effect_build(config, &input, transfer_request(flight->transfer), &why);
 	if (err == 0)
 		err = take_off(worker, flight, config);
 	if (err != 0) {

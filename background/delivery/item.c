@@ -13,6 +13,7 @@ struct item *item_new(struct event *event, int64_t due_ms)
 		return NULL;
 	item->event = event_ref(event);
 	item->due_ms = due_ms;
+	item->since_ms = event->created_ms;
 	return item;
 }
 
@@ -21,6 +22,7 @@ void item_free(struct item *item)
 	if (item == NULL)
 		return;
 	event_unref(item->event);
+	free(item->recipient);
 	free(item->log);
 	free(item);
 }

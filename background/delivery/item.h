@@ -30,8 +30,14 @@ struct target;
 struct item {
 	struct event *event; /* one reference */
 	struct target *target;
-	int64_t row;  /* effects.id; 0: fire-and-forget, in memory only */
-	int attempts; /* begun so far, the present one included */
+	int64_t row;	  /* effects.id; 0: fire-and-forget, in memory only */
+	int part;	  /* effect_parts */
+	char *recipient;  /* effect_recipient; NULL: "" */
+	int attempts;	  /* begun so far, the present one included; never falls, as settlements are fenced by it */
+	int spent;	  /* of those, the ones before it was replayed, which no longer count against max_attempts */
+	bool again;	  /* an attempt of it has ended: it queues apart from first tries */
+	bool suspect;	  /* was in flight at LIMIT_CRASHES crashes: is sent alone and last */
+	int64_t since_ms; /* what its age counts from: the event's creation, or the replay */
 	int64_t due_ms;
 	enum item_place place;
 	bool held;		    /* offered as inline: waits for its turn */

@@ -74,7 +74,8 @@ void refill(struct worker *worker, struct lane *lane, struct target *target, int
 	int64_t next_due_ms = INT64_MAX;
 
 	lane_refill_begin(lane);
-	int rows = outbox_due(worker->reader, target->config->name, now_ms, LIMIT_LANE_WINDOW, take_row, &filling);
+	int rows = outbox_due(worker->reader, target->config->name, OUTBOX_FIRST, worker->options.run, now_ms,
+		LIMIT_LANE_WINDOW, take_row, &filling);
 	int err = rows < 0 ? rows : outbox_next_due(worker->reader, target->config->name, now_ms, &next_due_ms);
 	if (err < 0 || filling.out_of_memory) {
 		log_write(LOG_ERROR, "backlog can't be read: trying again in a second",

@@ -30,6 +30,7 @@ struct settle_batch {
 
 struct mark_batch {
 	struct commit_job job;
+	int64_t run;
 	size_t count;
 	struct started started[BATCH_ITEMS];
 };
@@ -153,7 +154,7 @@ static void settle_in_memory(struct worker *worker, struct item *item, const str
 static int marks_run(struct db *db, void *arg)
 {
 	struct mark_batch *marks = arg;
-	return outbox_mark_started(db, marks->started, marks->count);
+	return outbox_mark_started(db, marks->run, marks->started, marks->count);
 }
 
 static void marks_done(void *arg, int err)
@@ -248,6 +249,7 @@ void settle_mark_started(struct worker *worker, const struct item *item)
 		worker->marks->job = (struct commit_job){.run = marks_run, .done = marks_done, .arg = worker->marks};
 	}
 	struct mark_batch *marks = worker->marks;
+	marks->run = worker->options.run;
 	marks->started[marks->count++] = (struct started){.row = item->row, .attempt = item->attempts};
 	if (marks->count == BATCH_ITEMS)
 		marks_post(worker);
@@ -300,9 +302,16 @@ static int spill_run(struct db *db, void *arg)
 {
 	for (const struct item *item = arg; item != NULL; item = item->next) {
 		int64_t row;
-		int err = outbox_add_effect(db, item->event, item->target->config->name,
-			delivery_text(DELIVERY_FIRE_AND_FORGET), NULL, item->attempts, item->due_ms,
-			item->log != NULL ? item->log : "[]", &row);
+		const struct new_effect effect = {
+			.effect = item->target->config->name,
+			.part = item->part,
+			.recipient = item->recipient,
+			.delivery = delivery_text(DELIVERY_FIRE_AND_FORGET),
+			.attempts = item->attempts,
+			.log = item->log,
+			.due_ms = item->due_ms,
+		};
+		int err = outbox_add_effect(db, item->event, &effect, &row);
 		if (err != 0)
 			return err;
 	}

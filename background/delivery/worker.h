@@ -19,7 +19,8 @@
 struct worker;
 
 struct worker_options {
-	int number; /* for the thread's name */
+	int number;  /* for the thread's name */
+	int64_t run; /* outbox_begin_run */
 	struct store *store;
 	struct committer *committer;
 	struct metrics *metrics;

@@ -45,18 +45,19 @@ static int segment(struct request *request, const struct event *event, const cha
 				 payload_text(data, "request.user_agent"), "properties", properties));
 }
 
-static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
+	const struct event *event = input->event;
 	json_t *data;
 	int err = payload_data(event, &data, ret_why);
 
 	if (err)
 		return err;
 	if (effect_speaks(config, &effect_analytics, "segment"))
-		err = segment(request, event, id, data);
+		err = segment(request, event, input->id, data);
 	else
-		err = payload_post_envelope(request, event, id, data);
+		err = payload_post_envelope(request, event, input->id, data);
 	json_decref(data);
 	return err;
 }

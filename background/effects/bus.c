@@ -79,9 +79,10 @@ static int rabbitmq(struct request *request, const struct event *event, const ch
 	return err;
 }
 
-static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
+	const struct event *event = input->event;
 	json_t *data;
 	int err = payload_data(event, &data, ret_why);
 
@@ -90,9 +91,9 @@ static int build(const struct effect_config *config, const struct event *event, 
 	if (effect_speaks(config, &effect_bus, "cloudevents"))
 		err = cloudevents(request, event);
 	else if (effect_speaks(config, &effect_bus, "rabbitmq"))
-		err = rabbitmq(request, event, id, data);
+		err = rabbitmq(request, event, input->id, data);
 	else
-		err = payload_post_envelope(request, event, id, data);
+		err = payload_post_envelope(request, event, input->id, data);
 	json_decref(data);
 	return err;
 }

@@ -19,9 +19,10 @@ static json_t *hubspot(const char *id, const char *email)
 		"objectWriteTraceId", id, "properties", "email", email);
 }
 
-static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
+	const struct event *event = input->event;
 	const char *email;
 	json_t *data;
 	int err = payload_data(event, &data, ret_why);
@@ -30,9 +31,9 @@ static int build(const struct effect_config *config, const struct event *event, 
 		return err;
 	email = payload_text(data, "user.email");
 	if (!effect_speaks(config, &effect_crm, "hubspot"))
-		err = payload_post_envelope(request, event, id, data);
+		err = payload_post_envelope(request, event, input->id, data);
 	else if (email)
-		err = payload_post(request, hubspot(id, email));
+		err = payload_post(request, hubspot(input->id, email));
 	else
 		err = ERR_NOT_FOUND;
 	json_decref(data);

@@ -18,9 +18,48 @@ static const struct effect_kind *const kinds[] = {&effect_email, &effect_analyti
 
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
-void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *effect_name)
+void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *name, int part)
 {
-	snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s", event_id, effect_name);
+	if (part == 0)
+		snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s", event_id, name);
+	else
+		snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s-%d", event_id, name, part);
+}
+
+bool effect_id_parse(const char *id, char ret_event_id[ID_SIZE], char ret_name[LIMIT_TARGET_KEY + 1], int *ret_part)
+{
+	const size_t event_len = strcspn(id, "-");
+	const char *name = id + event_len + (id[event_len] == '-');
+	const size_t name_len = strcspn(name, "-");
+	const char *part = name + name_len + (name[name_len] == '-');
+	char *end = NULL;
+	long number = 0;
+
+	if (event_len != ID_SIZE - 1 || name_len > LIMIT_TARGET_KEY || (id[event_len] == '-') != (name_len > 0))
+		return false;
+	if (name[name_len] == '-') {
+		number = strtol(part, &end, 10);
+		if (part[0] < '1' || part[0] > '9' || *end || number > LIMIT_RECIPIENTS)
+			return false;
+	}
+	memcpy(ret_event_id, id, event_len);
+	ret_event_id[event_len] = '\0';
+	memcpy(ret_name, name, name_len);
+	ret_name[name_len] = '\0';
+	*ret_part = name_len > 0 ? (int)number : -1;
+	return true;
+}
+
+int effect_parts(const struct effect_config *config)
+{
+	(void)config;
+	return 1;
+}
+
+const char *effect_recipient(const struct effect_config *config, int part)
+{
+	(void)config, (void)part;
+	return "";
 }
 
 const char *outcome_text(enum outcome outcome)
@@ -129,6 +168,8 @@ static int add_authorization(struct request *request, const struct auth_config *
 		return add_basic(request, auth->username, auth->password ? auth->password : "");
 	case AUTH_HEADER:
 		return auth->name && auth->value ? request_add_header(request, auth->name, auth->value) : ERR_INVALID;
+	case AUTH_OAUTH2:
+		break;
 	}
 	return ERR_INVALID;
 }
@@ -158,8 +199,8 @@ static int add_common(const struct effect_config *config, const struct event *ev
 	return err;
 }
 
-int effect_build(const struct effect_config *config, const struct event *event, const char *id, int64_t now_ms,
-	struct request *request, const char **ret_why)
+int effect_build(const struct effect_config *config, const struct effect_input *input, struct request *request,
+	const char **ret_why)
 {
 	const struct effect_kind *kind = effect_kind_find(config->type);
 	const char *why = "the event holds what can't be sent as a header";
@@ -169,9 +210,9 @@ int effect_build(const struct effect_config *config, const struct event *event, 
 		*ret_why = "no such type or format of effect";
 		return ERR_INVALID;
 	}
-	err = kind->build(config, event, id, request, &why);
+	err = kind->build(config, input, request, &why);
 	if (!err && !kind->mail)
-		err = add_common(config, event, id, now_ms, request, &why);
+		err = add_common(config, input->event, input->id, input->now_ms, request, &why);
 	if (err == ERR_INVALID)
 		*ret_why = why;
 	return err;

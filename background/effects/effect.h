@@ -16,9 +16,31 @@
 #include "config/buf.h"
 #include "config/options.h"
 
-/* <event id>-<effect name>: the same for every attempt; idempotency key and Message-ID. */
-enum { EFFECT_ID_SIZE = ID_SIZE + 1 + LIMIT_EFFECT_NAME };
-void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *effect_name);
+/*
+ * <event id>-<effect_config.name>, and "-<part>" for a part other than 0: the same for every attempt and every replay. It is the
+ * idempotency key and in the Message-ID, and what people and commands call the effect by.
+ */
+enum { EFFECT_ID_SIZE = ID_SIZE + 1 + LIMIT_TARGET_KEY + 5 };
+void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *name, int part);
+/* The way back; false: it is none. `ret_name` is "" and the part -1 for an event's id alone. */
+bool effect_id_parse(const char *id, char ret_event_id[ID_SIZE], char ret_name[LIMIT_TARGET_KEY + 1], int *ret_part);
+
+/*
+ * How many rows an event makes for this target: one, or one for each of several recipients of a mail, so that partial failure
+ * can't hide. Their parts are 0, or 1 to n where there are several.
+ */
+int effect_parts(const struct effect_config *config);
+/* Whom a part is for, as it is to be kept with its row, "" for the configured default: borrowed from the config. */
+const char *effect_recipient(const struct effect_config *config, int part);
+
+/* One effect as it is to be sent. */
+struct effect_input {
+	const struct event *event;
+	const char *id;	       /* effect_id */
+	const char *recipient; /* effect_recipient, as the row has it; NULL or "": the configured default */
+	const char *token;     /* oauth2: the access token; NULL for all else */
+	int64_t now_ms;	       /* wall time of the attempt, for signatures alone */
+};
 
 enum { REQUEST_HEADERS = 16 };
 
@@ -106,8 +128,8 @@ struct effect_kind {
 	 * ERR_LIMIT: beyond LIMIT_REQUEST_BODY, or LIMIT_TEMPLATE for a mail: dead as well; ERR_MEMORY, ERR_SYSTEM
 	 * (a template can't be read just now): try again.
 	 */
-	int (*build)(const struct effect_config *config, const struct event *event, const char *id,
-		struct request *request, const char **ret_why);
+	int (*build)(const struct effect_config *config, const struct effect_input *input, struct request *request,
+		const char **ret_why);
 	/* NULL: verdict_standard. */
 	void (*judge)(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
 	/* What of its own effect_verify asks: a missing template. NULL: nothing. */
@@ -130,11 +152,11 @@ bool effect_speaks(const struct effect_config *config, const struct effect_kind 
 
 /*
  * Builds the whole request into a fresh `request` (request_init): the kind's part, then what every HTTP request
- * carries (Idempotency-Key, User-Agent, traceparent, authorization, signature). `now_ms` is the attempt's
- * wall time, for the signature alone. Errors as effect_kind.build; `*ret_why` is set on ERR_INVALID only.
+ * carries (Idempotency-Key, User-Agent, traceparent, authorization, signature). Errors as effect_kind.build;
+ * `*ret_why` is set on ERR_INVALID only.
  */
-int effect_build(const struct effect_config *config, const struct event *event, const char *id, int64_t now_ms,
-	struct request *request, const char **ret_why) MUST_CHECK;
+int effect_build(const struct effect_config *config, const struct effect_input *input, struct request *request,
+	const char **ret_why) MUST_CHECK;
 void effect_judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
 
 /* The table for HTTP, SMTP and transport failures: see verdict.c. */

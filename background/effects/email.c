@@ -142,9 +142,10 @@ static int set_envelope(
 	return request->sender && request->recipient ? 0 : ERR_MEMORY;
 }
 
-static int build(const struct effect_config *config, const struct event *event, const char *id, struct request *request,
+static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
+	const struct event *event = input->event;
 	json_t *data;
 	int err = payload_data(event, &data, ret_why);
 
@@ -152,7 +153,7 @@ static int build(const struct effect_config *config, const struct event *event, 
 		return err;
 	err = set_envelope(config, data, request, ret_why);
 	if (!err)
-		err = add_headers(config, event, id, request->recipient, request);
+		err = add_headers(config, event, input->id, request->recipient, request);
 	if (!err)
 		err = add_text(config, event, data, request, ret_why);
 	if (!err)

@@ -122,12 +122,12 @@ int outbox_add_event(struct db *db, struct event *event, const char *unrecorded)
 	return run_for_id(s, &event->row);
 }
 
-int outbox_add_effect(struct db *db, const struct event *event, const char *effect, const char *delivery,
-	const char *dead_cause, int attempts, int64_t due_ms, const char *log, int64_t *ret_row)
+int outbox_add_effect(struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row)
 {
 	static const char sql[] = "INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms,"
 				  " settled_ms, cause, reason, log)"
 				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10) RETURNING id";
+	const char *dead_cause = effect->dead_cause;
 	struct db_statement *s = NULL;
 	int64_t row = 0;
 
@@ -135,18 +135,18 @@ int outbox_add_effect(struct db *db, const struct event *event, const char *effe
 	if (err != 0)
 		return err;
 	db_bind_int(s, 1, event->row);
-	db_bind_text(s, 2, effect);
-	db_bind_text(s, 3, delivery);
+	db_bind_text(s, 2, effect->effect);
+	db_bind_text(s, 3, effect->delivery);
 	db_bind_int(s, 4, dead_cause != NULL ? EFFECT_DEAD : EFFECT_PENDING);
-	db_bind_int(s, 5, attempts);
-	db_bind_int(s, 6, due_ms);
+	db_bind_int(s, 5, effect->attempts);
+	db_bind_int(s, 6, effect->due_ms);
 	db_bind_int(s, 7, event->created_ms);
-	db_bind_int(s, 8, dead_cause != NULL ? due_ms : 0);
+	db_bind_int(s, 8, dead_cause != NULL ? effect->due_ms : 0);
 	db_bind_text(s, 9, dead_cause != NULL ? dead_cause : "");
-	db_bind_text(s, 10, log);
+	db_bind_text(s, 10, effect->log != NULL ? effect->log : "[]");
 	err = run_for_id(s, &row);
 	if (err == 0)
-		err = count_change(db, effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
+		err = count_change(db, effect->effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
 	if (err == 0)
 		*ret_row = row;
 	return err;
@@ -181,17 +181,18 @@ static int settle_row(struct db *db, const struct settlement *one)
 	return err != 0 ? err : db_changes(db) > 0;
 }
 
-int outbox_settle(struct db *db, const struct settlement *settlements, size_t count, size_t *ret_stale)
+int outbox_settle(struct db *db, struct settlement *settlements, size_t count, size_t *ret_stale)
 {
 	struct fold fold;
 	size_t stale = 0;
 
 	fold.count = 0;
 	for (size_t i = 0; i < count; i++) {
-		const struct settlement *one = &settlements[i];
+		struct settlement *one = &settlements[i];
 		int err = settle_row(db, one);
 		if (err < 0)
 			return err;
+		one->stale = err == 0;
 		if (err == 0) {
 			stale++;
 			continue;
@@ -210,8 +211,9 @@ int outbox_settle(struct db *db, const struct settlement *settlements, size_t co
 	return err;
 }
 
-int outbox_mark_started(struct db *db, const struct started *started, size_t count)
+int outbox_mark_started(struct db *db, int64_t run, const struct started *started, size_t count)
 {
+	(void)run;
 	static const char sql[] = "UPDATE effects SET attempts = $1 WHERE id = $2 AND state = 0 AND attempts < $1";
 	struct db_statement *s = NULL;
 
@@ -225,5 +227,13 @@ int outbox_mark_started(struct db *db, const struct started *started, size_t cou
 		if (err != 0)
 			return err;
 	}
+	return 0;
+}
+
+int outbox_begin_run(struct db *db, int64_t now_ms, int64_t *ret_run, int64_t *ret_back_ms, int64_t *ret_rows)
+{
+	(void)db, (void)now_ms;
+	*ret_run = 1;
+	*ret_back_ms = *ret_rows = 0;
 	return 0;
 }

@@ -31,6 +31,7 @@ const char *effect_state_text(enum effect_state state);
 #define CAUSE_AGE	   "age"	  /* older than max_age */
 #define CAUSE_BACKLOG_FULL "backlog_full" /* max_pending was reached when it was created */
 #define CAUSE_REJECTED	   "rejected"	  /* inline with on_failure reject: its request was refused */
+#define CAUSE_POISON	   "poison"	  /* the process ended while it was sent alone, after it had ended it before */
 
 /*
  * Writes the event's row and sets event->row. `unrecorded`: comma-separated names of its
@@ -38,13 +39,20 @@ const char *effect_state_text(enum effect_state state);
  */
 int outbox_add_event(struct db *db, struct event *event, const char *unrecorded) MUST_CHECK;
 
-/*
- * Writes one effect of a stored event, due at once, and gives its row id. `dead_cause` not NULL:
- * written as a dead letter right away (CAUSE_BACKLOG_FULL). `attempts` and `log`: 0 and "[]" for a new one; what
- * a fire-and-forget effect has behind it when it is spilled.
- */
-int outbox_add_effect(struct db *db, const struct event *event, const char *effect, const char *delivery,
-	const char *dead_cause, int attempts, int64_t due_ms, const char *log, int64_t *ret_row) MUST_CHECK;
+/* One row to be written. */
+struct new_effect {
+	const char *effect;	/* effect_config.name */
+	int part;		/* effect_parts */
+	const char *recipient;	/* effect_recipient; NULL is "" */
+	const char *delivery;	/* delivery_text */
+	const char *dead_cause; /* not NULL: written as a dead letter right away (CAUSE_BACKLOG_FULL) */
+	int attempts;		/* what a fire-and-forget effect has behind it when it is spilled; */
+	const char *log;	/* and its attempts; NULL is "[]" */
+	int64_t due_ms;
+};
+/* Writes one effect of a stored event and gives its row id. With attempts it is one to be tried again, at due_ms. */
+int outbox_add_effect(
+	struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row) MUST_CHECK;
 
 /* One settled attempt. Fenced: changes nothing unless the row is pending with `attempt` - 1 or `attempt` attempts. */
 struct settlement {
@@ -59,33 +67,61 @@ struct settlement {
 	const char *reason; /* why it is dead or waits; "" for delivered */
 	const char *reply;  /* first bytes of the reply, for a dead letter; NULL: none */
 	const char *log;    /* JSON array of attempts, compact text */
+	bool stale;	    /* set by outbox_settle: it came too late and changed nothing */
 };
-/* Any number of them in one job; a stale one is no error: *ret_stale counts those. */
-int outbox_settle(struct db *db, const struct settlement *settlements, size_t count, size_t *ret_stale) MUST_CHECK;
+/*
+ * Any number of them in one job; a stale one is no error: *ret_stale counts those. It also keeps the store's clock, by
+ * which outbox_begin_run sees that the wall clock has gone back.
+ */
+int outbox_settle(struct db *db, struct settlement *settlements, size_t count, size_t *ret_stale) MUST_CHECK;
 
-/* Notes attempts as started (unawaited), so that a crash shows which were in flight. */
+/*
+ * Notes attempts as started (unawaited), so that a crash shows which were in flight: a row that says so of a run that is
+ * over was, since an orderly end settles every attempt.
+ */
 struct started {
 	int64_t row;
 	int attempt;
+	bool alone; /* nothing else was in flight in this process */
 };
-int outbox_mark_started(struct db *db, const struct started *started, size_t count) MUST_CHECK;
+int outbox_mark_started(struct db *db, int64_t run, const struct started *started, size_t count) MUST_CHECK;
+
+/*
+ * A process begins to deliver. `ret_run` is its number, from 1, for marks and for reading. If the wall clock stands before
+ * the latest time that the store knows, by `ret_back_ms` then (else 0), rows that wait for their time are brought
+ * forward by as much, so that none waits longer than its delay: `ret_rows` of them. Takes some seconds for a million.
+ */
+int outbox_begin_run(
+	struct db *db, int64_t now_ms, int64_t *ret_run, int64_t *ret_back_ms, int64_t *ret_rows) MUST_CHECK;
 
 /* A pending row as it is read back, valid during the call only. */
 struct outbox_row {
 	int64_t row;
-	int attempts; /* started so far */
+	int part;
+	const char *recipient;
+	int attempts;	    /* started so far */
+	int spent;	    /* of those, the ones before its replay */
+	bool again;	    /* an attempt has ended */
+	int crashes;	    /* at which it was in flight */
+	bool crashed_alone; /* at the last of them as the only one */
+	int64_t since_ms;   /* the event's creation, or the replay */
 	int64_t due_ms;
 	const char *log;
 	const char *event_id, *type, *subject, *data, *traceparent;
 	int64_t event_row, created_ms, user_id;
 };
 /*
- * Due rows of one effect, earliest first (by due_ms, then row), at most `limit`. The callback returns 0 to go on,
- * anything else ends the walk. Returns how many it saw.
+ * Rows wait in two classes, so that neither can fill the window of the other: those of which no attempt has ended are
+ * due at once whatever the clock says, the others at their time.
  */
-int outbox_due(struct db *db, const char *effect, int64_t now_ms, int limit,
+enum outbox_class { OUTBOX_FIRST, OUTBOX_AGAIN, OUTBOX_CLASSES };
+/*
+ * Rows of one effect and class that are due, earliest first (by due_ms, then row), at most `limit`; `run` is the caller's.
+ * The callback returns 0 to go on, anything else ends the walk. Returns how many it saw.
+ */
+int outbox_due(struct db *db, const char *effect, enum outbox_class class, int64_t run, int64_t now_ms, int limit,
 	int (*row)(void *arg, const struct outbox_row *row), void *arg) MUST_CHECK;
-/* When the earliest row that is not due yet will be: 1 and the time, or 0: there is none. */
+/* When the earliest row of OUTBOX_AGAIN that is not due yet will be: 1 and the time, or 0: there is none. */
 int outbox_next_due(struct db *db, const char *effect, int64_t now_ms, int64_t *ret_due_ms) MUST_CHECK;
 /* When the earliest pending row was due, for tokenfirst_effect_oldest_due_seconds: 1 and the time, or 0. */
 int outbox_oldest_due(struct db *db, const char *effect, int64_t *ret_due_ms) MUST_CHECK;
@@ -107,7 +143,8 @@ int outbox_find_event(struct db *db, const char *event_id, struct outbox_event *
 void outbox_event_release(struct outbox_event *event);
 
 struct outbox_effect {
-	const char *effect, *delivery, *cause, *reason, *reply, *log;
+	const char *effect, *recipient, *delivery, *cause, *reason, *reply, *log;
+	int part;
 	enum effect_state state;
 	int attempts;
 	int64_t due_ms, settled_ms; /* settled_ms 0: pending */

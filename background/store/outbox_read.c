@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int outbox_due(struct db *db, const char *effect, int64_t now_ms, int limit,
+int outbox_due(struct db *db, const char *effect, enum outbox_class class, int64_t run, int64_t now_ms, int limit,
 	int (*row)(void *arg, const struct outbox_row *row), void *arg)
 {
 	/* `state = 0` stands in the text, not in a parameter: only so the partial index effects_due is used */
@@ -16,6 +16,9 @@ int outbox_due(struct db *db, const char *effect, int64_t now_ms, int limit,
 	struct db_statement *s = NULL;
 	int seen = 0;
 
+	(void)run;
+	if (class != OUTBOX_FIRST)
+		return 0;
 	int err = db_prepare(db, sql, &s);
 	if (err != 0)
 		return err;
@@ -25,7 +28,9 @@ int outbox_due(struct db *db, const char *effect, int64_t now_ms, int limit,
 	while ((err = db_step(s)) == 1) {
 		struct outbox_row one = {
 			.row = db_int(s, 0),
+			.recipient = "",
 			.attempts = (int)db_int(s, 1),
+			.since_ms = db_int(s, 10),
 			.due_ms = db_int(s, 2),
 			.log = db_text(s, 3),
 			.event_row = db_int(s, 4),
@@ -166,6 +171,7 @@ int outbox_event_effects(
 	while ((err = db_step(s)) == 1) {
 		struct outbox_effect one = {
 			.effect = db_text(s, 0),
+			.recipient = "",
 			.delivery = db_text(s, 1),
 			.cause = db_text(s, 2),
 			.reason = db_text(s, 3),

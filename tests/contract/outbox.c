@@ -78,7 +78,9 @@ Test(outbox, an_effect_needs_its_event)
 	int64_t row = -1;
 
 	event->row = 4711;
-	cr_assert_eq(outbox_add_effect(db, event, "crm", "durable", NULL, 0, 1, "[]", &row), ERR_INVALID);
+	cr_assert_eq(outbox_add_effect(db, event,
+			     &(struct new_effect){.effect = "crm", .delivery = "durable", .due_ms = 1}, &row),
+		ERR_INVALID);
 	cr_assert_eq(row, -1);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 0);
 	event_unref(event);
@@ -120,7 +122,13 @@ Test(outbox, dead_from_the_start)
 	struct event *event = outbox_rows_event(db, 1);
 	int64_t row = 0;
 
-	cr_assert_eq(outbox_add_effect(db, event, "crm", "durable", CAUSE_BACKLOG_FULL, 0, 2000, "[]", &row), 0);
+	cr_assert_eq(outbox_add_effect(db, event,
+			     &(struct new_effect){.effect = "crm",
+				     .delivery = "durable",
+				     .dead_cause = CAUSE_BACKLOG_FULL,
+				     .due_ms = 2000},
+			     &row),
+		0);
 	cr_assert_eq(due_rows(db, "crm", 100000, 10).count, 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", CAUSE_BACKLOG_FULL), 1);
@@ -134,7 +142,14 @@ Test(outbox, a_spilled_effect_keeps_what_is_behind_it)
 	struct event *event = outbox_rows_event(db, 1);
 	int64_t row = 0;
 
-	cr_assert_eq(outbox_add_effect(db, event, "crm", "fire_and_forget", NULL, 3, 2000, "[3]", &row), 0);
+	cr_assert_eq(outbox_add_effect(db, event,
+			     &(struct new_effect){.effect = "crm",
+				     .delivery = "fire_and_forget",
+				     .attempts = 3,
+				     .log = "[3]",
+				     .due_ms = 2000},
+			     &row),
+		0);
 	struct due_rows seen = due_rows(db, "crm", 2000, 10);
 	cr_assert_eq(seen.attempts[0], 3);
 	cr_assert_str_eq(seen.log, "[3]");
@@ -149,7 +164,7 @@ Test(outbox, settling_is_fenced_by_the_attempt)
 	cr_assert_eq(settle(row, 2, EFFECT_DELIVERED), 1, "attempt 2 has not been begun after 0");
 	cr_assert_eq(settle(row, 1, EFFECT_PENDING), 0, "attempt 1, its start not noted");
 	started.attempt = 2;
-	cr_assert_eq(outbox_mark_started(db, &started, 1), 0);
+	cr_assert_eq(outbox_mark_started(db, 1, &started, 1), 0);
 	cr_assert_eq(settle(row, 1, EFFECT_DEAD), 1, "a late answer to attempt 1");
 	cr_assert_eq(settle(row, 2, EFFECT_PENDING), 0, "attempt 2, its start noted");
 	cr_assert_eq(settle(row, 3, EFFECT_DELIVERED), 0);
@@ -168,7 +183,7 @@ Test(outbox, an_uncounted_attempt_is_given_back)
 	size_t stale = 99;
 
 	one.uncounted = true;
-	cr_assert_eq(outbox_mark_started(db, &started, 1), 0);
+	cr_assert_eq(outbox_mark_started(db, 1, &started, 1), 0);
 	cr_assert_eq(outbox_settle(db, &one, 1, &stale), 0);
 	cr_assert_eq(stale, 0);
 	cr_assert_eq(due_rows(db, "crm", 9000, 10).attempts[0], 0);
@@ -255,10 +270,10 @@ Test(outbox, starts_are_noted_and_never_taken_back)
 	struct started both[2] = {{.row = row, .attempt = 1}, {.row = settled, .attempt = 5}};
 
 	cr_assert_eq(settle(settled, 1, EFFECT_DELIVERED), 0);
-	cr_assert_eq(outbox_mark_started(db, both, 2), 0);
+	cr_assert_eq(outbox_mark_started(db, 1, both, 2), 0);
 	cr_assert_eq(due_rows(db, "crm", 100, 10).attempts[0], 1);
 	cr_assert_eq(settle(row, 2, EFFECT_PENDING), 0);
-	cr_assert_eq(outbox_mark_started(db, both, 1), 0);
+	cr_assert_eq(outbox_mark_started(db, 1, both, 1), 0);
 	cr_assert_eq(due_rows(db, "crm", 9000, 10).attempts[0], 2);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 1);
 }
@@ -269,7 +284,9 @@ Test(outbox, a_transaction_undone_undoes_the_counts)
 	int64_t row = 0;
 
 	cr_assert_eq(db_begin(db), 0);
-	cr_assert_eq(outbox_add_effect(db, event, "crm", "durable", NULL, 0, 1, "[]", &row), 0);
+	cr_assert_eq(outbox_add_effect(db, event,
+			     &(struct new_effect){.effect = "crm", .delivery = "durable", .due_ms = 1}, &row),
+		0);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 1);
 	db_rollback(db);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 0);

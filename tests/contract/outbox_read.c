@@ -64,7 +64,7 @@ Test(outbox_read, what_is_added_is_read_back)
 	int calls = 0;
 
 	int64_t row = outbox_rows_add(db, event, "crm", 2000);
-	cr_assert_eq(outbox_due(db, "crm", 2000, 10, see_whole_row, &calls), 1);
+	cr_assert_eq(outbox_due(db, "crm", OUTBOX_FIRST, 1, 2000, 10, see_whole_row, &calls), 1);
 	cr_assert_eq(calls, 1);
 	struct due_rows seen = due_rows(db, "crm", 2000, 10);
 	cr_assert_eq(seen.rows[0], row);
@@ -92,7 +92,7 @@ Test(outbox_read, due_rows_come_in_order_and_within_the_limit)
 	cr_assert_eq(due_rows(db, "crm", 99, 10).count, 0);
 
 	struct due_rows stopped = {.stop_after = 3};
-	cr_assert_eq(outbox_due(db, "crm", 1000, 10, due_rows_note, &stopped), 3);
+	cr_assert_eq(outbox_due(db, "crm", OUTBOX_FIRST, 1, 1000, 10, due_rows_note, &stopped), 3);
 	cr_assert_eq(stopped.count, 3);
 }
 

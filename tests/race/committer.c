@@ -52,8 +52,10 @@ static int write_login(struct db *db, void *arg)
 
 	int err = outbox_add_event(db, login->event, "");
 	if (err == 0)
-		err = outbox_add_effect(
-			db, login->event, "crm", "durable", NULL, 0, login->event->created_ms, "[]", &row);
+		err = outbox_add_effect(db, login->event,
+			&(struct new_effect){
+				.effect = "crm", .delivery = "durable", .due_ms = login->event->created_ms},
+			&row);
 	if (err == 0 && login->fails)
 		err = ERR_DENIED;
 	return err;
@@ -142,7 +144,8 @@ static void *read_main(void *arg)
 		if (outbox_counts(db, keep_count, &now) != 0 || now < last)
 			harness_fail("pending went from %lld to %lld", (long long)last, (long long)now);
 		last = now;
-		if (outbox_due(db, "crm", INT64_MAX, 16, ignore_row, NULL) < 0 || !committer_healthy(committer))
+		if (outbox_due(db, "crm", OUTBOX_FIRST, 1, INT64_MAX, 16, ignore_row, NULL) < 0 ||
+			!committer_healthy(committer))
 			harness_fail("the store is not well");
 		buf_reset(&text);
 		metrics_render(metrics, &text);

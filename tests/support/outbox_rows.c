@@ -20,7 +20,9 @@ int64_t outbox_rows_add(struct db *db, const struct event *event, const char *ef
 {
 	int64_t row = 0;
 
-	if (outbox_add_effect(db, event, effect, "durable", NULL, 0, due_ms, "[]", &row) != 0 || row <= 0)
+	if (outbox_add_effect(db, event,
+		    &(struct new_effect){.effect = effect, .delivery = "durable", .due_ms = due_ms}, &row) != 0 ||
+		row <= 0)
 		harness_fail("effect %s: %s", effect, db_message(db));
 	return row;
 }
@@ -42,7 +44,7 @@ struct due_rows due_rows(struct db *db, const char *effect, int64_t now_ms, int 
 {
 	struct due_rows due = {0};
 
-	int seen = outbox_due(db, effect, now_ms, limit, due_rows_note, &due);
+	int seen = outbox_due(db, effect, OUTBOX_FIRST, 1, now_ms, limit, due_rows_note, &due);
 	if (seen != due.count)
 		harness_fail("outbox_due returned %d, after %d rows", seen, due.count);
 	return due;

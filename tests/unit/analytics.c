@@ -34,7 +34,7 @@ static const char login[] =
 static int build(const char *subject, const char *data)
 {
 	struct event *event = event_new(EVENT, "user.login", subject, data, 7, "", 1767323045678);
-	int err = effect_build(&config, event, ID, 0, &request, &why);
+	int err = effect_build(&config, &(struct effect_input){.event = event, .id = ID}, &request, &why);
 
 	event_unref(event);
 	return err;

@@ -29,7 +29,7 @@ TestSuite(bus, .init = setup, .fini = teardown);
 static int build(const char *type, const char *subject, const char *data)
 {
 	struct event *event = event_new(EVENT, type, subject, data, 7, "", 1767323045678);
-	int err = effect_build(&config, event, ID, 0, &request, &why);
+	int err = effect_build(&config, &(struct effect_input){.event = event, .id = ID}, &request, &why);
 
 	event_unref(event);
 	return err;

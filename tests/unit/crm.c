@@ -28,7 +28,7 @@ TestSuite(crm, .init = setup, .fini = teardown);
 static int build(const char *data)
 {
 	struct event *event = event_new(EVENT, "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ", data, 7, "", 1767323045678);
-	int err = effect_build(&config, event, ID, 0, &request, &why);
+	int err = effect_build(&config, &(struct effect_input){.event = event, .id = ID}, &request, &why);
 
 	event_unref(event);
 	return err;

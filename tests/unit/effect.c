@@ -33,7 +33,7 @@ static int build_at(int64_t now_ms)
 	int err;
 
 	request_release(&request);
-	err = effect_build(&config, event, ID, now_ms, &request, &why);
+	err = effect_build(&config, &(struct effect_input){.event = event, .id = ID, .now_ms = now_ms}, &request, &why);
 	event_unref(event);
 	return err;
 }
@@ -51,9 +51,9 @@ Test(effect, id_is_event_and_name)
 {
 	char id[EFFECT_ID_SIZE];
 
-	effect_id(id, EVENT, "crm");
+	effect_id(id, EVENT, "crm", 0);
 	cr_assert_str_eq(id, EVENT "-crm");
-	effect_id(id, EVENT, "a234567890123456789012345678901234567890");
+	effect_id(id, EVENT, "a234567890123456789012345678901234567890", 0);
 	cr_assert_str_eq(id, EVENT "-a234567890123456789012345678901234567890");
 }
 

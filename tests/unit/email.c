@@ -60,7 +60,8 @@ static int build(const char *username, const char *email)
 	char *text = json_dumps(data, JSON_COMPACT);
 	struct event *event = event_new(
 		"01ARZ3NDEKTSV4RRFFQ69G5FAV", "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ", text, 7, "", 1767323045678);
-	int err = effect_build(&config, event, ID, 1767323099999, &request, &why);
+	int err = effect_build(
+		&config, &(struct effect_input){.event = event, .id = ID, .now_ms = 1767323099999}, &request, &why);
 
 	event_unref(event);
 	free(text);
