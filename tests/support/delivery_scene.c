@@ -39,6 +39,8 @@ static json_t *effects_json(const struct delivery_effect *effects, size_t count)
 		json_object_set_new(one, "url", json_string(effects[i].url));
 		if (effects[i].more != NULL) {
 			json_t *more = parse(effects[i].more);
+			if (json_object_get(more, "type") != NULL) /* another kind has other formats */
+				json_object_del(one, "format");
 			json_object_update_recursive(one, more);
 			json_decref(more);
 		}
@@ -118,14 +120,15 @@ struct login {
 	int err;
 };
 
-static void login_plan(struct login *login, struct delivery_scene *scene)
+static const char login_data[] =
+	"{\"user\":{\"id\":\"01BX5ZZKBKACTAV9WEVGEMMVRZ\",\"username\":\"alice\",\"email\":null}}";
+
+static void login_plan(struct login *login, struct delivery_scene *scene, const char *type, const char *data)
 {
 	char id[ID_SIZE];
 
 	id_new(id, clock_now_ms());
-	login->event = event_new(id, "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ",
-		"{\"user\":{\"id\":\"01BX5ZZKBKACTAV9WEVGEMMVRZ\",\"username\":\"alice\",\"email\":null}}", 7, "",
-		clock_now_ms());
+	login->event = event_new(id, type, "01BX5ZZKBKACTAV9WEVGEMMVRZ", data, 7, "", clock_now_ms());
 	if (login->event == NULL || dispatch_plan(&login->dispatch, scene->pool, login->event) != 0)
 		harness_fail("out of memory");
 }
@@ -150,9 +153,14 @@ static void login_written(void *arg, int err)
 
 int delivery_scene_event(struct delivery_scene *scene, char ret_id[ID_SIZE])
 {
+	return delivery_scene_event_of(scene, "user.login", NULL, ret_id);
+}
+
+int delivery_scene_event_of(struct delivery_scene *scene, const char *type, const char *data, char ret_id[ID_SIZE])
+{
 	struct login login;
 
-	login_plan(&login, scene);
+	login_plan(&login, scene, type, data != NULL ? data : login_data);
 	int err = committer_run_then(scene->opened.committer, login_write, login_written, &login);
 	if (err == 0)
 		err = dispatch_inline(&login.dispatch);
@@ -170,7 +178,7 @@ void delivery_scene_burst(struct delivery_scene *scene, size_t count)
 		harness_fail("out of memory");
 	gate_shut(&gate, scene->opened.committer);
 	for (size_t i = 0; i < count; i++) {
-		login_plan(&logins[i], scene);
+		login_plan(&logins[i], scene, "user.login", login_data);
 		logins[i].job = (struct commit_job){.run = login_write, .done = login_written, .arg = &logins[i]};
 		if (committer_post(scene->opened.committer, &logins[i].job) != 0)
 			harness_fail("a burst is larger than the committer's queue");

@@ -46,6 +46,8 @@ void delivery_scene_start(struct delivery_scene *scene);
  * that failed. Any thread.
  */
 int delivery_scene_event(struct delivery_scene *scene, char ret_id[ID_SIZE]);
+/* The same for any type of event and its data, JSON text; NULL: that of a login. */
+int delivery_scene_event_of(struct delivery_scene *scene, const char *type, const char *data, char ret_id[ID_SIZE]);
 /* Many at once, in the fewest transactions: the offers come faster than anything can be delivered. */
 void delivery_scene_burst(struct delivery_scene *scene, size_t count);
 

@@ -95,6 +95,12 @@ void link_linger(struct link *link)
 		;
 }
 
+void link_finish(struct link *link)
+{
+	shutdown(link->fd, SHUT_WR);
+	link_linger(link);
+}
+
 void link_reset(struct link *link)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};

@@ -32,6 +32,8 @@ bool link_write(struct link *link, const void *bytes, size_t len);
 bool link_sleep(struct link *link, int64_t ms);
 /* Until the peer closes or links_stop; what comes is thrown away. */
 void link_linger(struct link *link);
+/* The end of what we say, in good order; what comes after that is thrown away until the peer closes, or links_stop. */
+void link_finish(struct link *link);
 /* The connection will end with a reset and not in good order. */
 void link_reset(struct link *link);
 
