@@ -14,9 +14,12 @@
 
 struct dispatch_entry {
 	struct target *target;
+	int part;		/* effect_parts */
+	const char *recipient;	/* effect_recipient, borrowed from the configuration */
 	enum delivery delivery; /* as configured */
 	enum { DISPATCH_ROW, DISPATCH_MEMORY, DISPATCH_DROPPED, DISPATCH_BACKLOG_FULL } way;
-	bool spilled;	   /* fire-and-forget that got a row, because memory was full */
+	bool spilled;	   /* fire-and-forget that got a row, because there was no place in memory for it */
+	const char *why;   /* DISPATCH_DROPPED: static text */
 	struct item *item; /* until it is offered */
 	int64_t row;
 };
@@ -25,8 +28,14 @@ struct dispatch {
 	struct pool *pool;
 	struct event *event; /* borrowed from the caller, who keeps it until the end */
 	size_t count;
-	struct dispatch_entry entries[LIMIT_EFFECTS];
+	struct dispatch_entry entries[LIMIT_DISPATCH];
 };
+
+/*
+ * The rows that one event of a type may cause at most, by this configuration: more than LIMIT_DISPATCH are refused at start, and
+ * dispatch relies on it.
+ */
+size_t dispatch_most(const struct config *config);
 
 /* ERR_MEMORY: nothing is reserved. */
 int dispatch_plan(struct dispatch *dispatch, struct pool *pool, struct event *event) MUST_CHECK;

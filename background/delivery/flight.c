@@ -190,24 +190,29 @@ static void log_breaker(const struct item *item, const struct verdict *verdict)
 			LOG_INT("probe_in_ms", breaker->open_until_ms - clock_now_ms()));
 }
 
+static void log_attempt(struct item *item, enum outcome outcome, int status, const char *reason, int64_t duration_us)
+{
+	const struct attempt attempt = {
+		.number = item->attempts,
+		.start_ms = item->sent_ms,
+		.duration_us = duration_us,
+		.outcome = outcome,
+		.status = status,
+		.reason = reason,
+	};
+	char *log = attempt_log_append(item->log, &attempt);
+	if (log == NULL)
+		return;
+	free(item->log);
+	item->log = log;
+}
+
 /* The metrics and the log of one ended attempt. */
 static void note_attempt(struct worker *worker, struct item *item, const struct verdict *verdict, int status,
 	bool reused, int64_t duration_us)
 {
 	const struct target *target = item->target;
-	const struct attempt attempt = {
-		.number = item->attempts,
-		.start_ms = item->sent_ms,
-		.duration_us = duration_us,
-		.outcome = verdict->outcome,
-		.status = status,
-		.reason = verdict->reason,
-	};
-	char *log = attempt_log_append(item->log, &attempt);
-	if (log != NULL) {
-		free(item->log);
-		item->log = log;
-	}
+	log_attempt(item, verdict->outcome, status, verdict->reason, duration_us);
 	counter_add(target->attempts[verdict->outcome], 1);
 	histogram_observe(target->attempt_seconds, duration_us);
 	counter_add(reused ? worker->connections_reused : worker->connections_new, 1);
@@ -265,5 +270,6 @@ struct item *flight_abort(struct worker *worker, struct flight *flight)
 	transfer_abort(flight->transfer);
 	flight_put(worker, flight);
 	lane_withdraw(lane_of(item), item);
+	log_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING, clock_mono_us() - item->sent_us);
 	return item;
 }

@@ -103,7 +103,7 @@ void inline_end_waits(struct worker *worker, int64_t now_us)
 	if (now_us < atomic_load(&worker->waits_end_us))
 		return;
 	for (size_t i = 0; i < worker->lane_count; i++)
-		inline_refuse_waiting(worker, worker->lanes[i], "stopping");
+		inline_refuse_waiting(worker, worker->lanes[i], REASON_STOPPING);
 	while (worker->waits != NULL)
 		inline_finish(worker->waits->item, ERR_CLOSED);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "background/delivery/dispatch.h"
 #include "background/delivery/worker.h"
 #include "config/clock.h"
 #include "config/log.h"
@@ -79,6 +80,8 @@ int pool_prepare(const struct config *config, struct store *store, struct commit
 	struct pool **ret_pool)
 {
 	struct db *reader = NULL;
+	if (dispatch_most(config) > LIMIT_DISPATCH)
+		return ERR_LIMIT;
 	struct pool *pool = calloc(1, sizeof(*pool));
 	int err = ERR_MEMORY;
 	if (pool == NULL)
@@ -196,6 +199,8 @@ void pool_stop(struct pool *pool, struct pool_totals *ret_totals)
 			ret_totals->kept += atomic_load(&pool->targets[i].pending);
 	}
 	recent_free(pool->recent);
+	for (size_t i = 0; i < pool->target_count; i++)
+		target_release(&pool->targets[i]);
 	free(pool->targets);
 	free(pool);
 }

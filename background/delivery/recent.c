@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "background/effects/effect.h"
 #include "config/limits.h"
 
 struct entry {
 	uint64_t ticket;
 	char event_id[ID_SIZE];
-	char effect[LIMIT_EFFECT_NAME + 1];
+	char effect[EFFECT_ID_SIZE - ID_SIZE];
 	char reason[LIMIT_REASON];
 	struct recent_state state; /* reason and log point to what the entry owns */
 	char *log;

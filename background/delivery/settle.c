@@ -125,6 +125,13 @@ void settle_dropped(struct worker *worker, struct item *item, const char *reason
 	target_release_memory(item->target);
 }
 
+/* Somebody else changed the row meanwhile, an operator say, and has counted that; what it waits for now is on disk. */
+static void finish_stale(struct item *item)
+{
+	lane_forget(lane_of(item), item);
+	item_free(item);
+}
+
 static void wait_again(struct worker *worker, struct item *item, int64_t due_ms)
 {
 	item->due_ms = due_ms;
@@ -232,7 +239,9 @@ void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_
 	counter_add(worker->stale_settlements, batch->stale);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct settlement *settlement = &batch->settlements[i];
-		if (settlement->state == EFFECT_PENDING)
+		if (settlement->stale)
+			finish_stale(batch->items[i]);
+		else if (settlement->state == EFFECT_PENDING)
 			wait_again(worker, batch->items[i], settlement->due_ms);
 		else
 			finish(batch->items[i], action_of(settlement->state), settlement->cause);

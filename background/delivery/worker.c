@@ -48,7 +48,7 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 
 int worker_add_target(struct worker *worker, struct target *target)
 {
-	assert(!worker->started && worker->lane_count < LIMIT_EFFECTS);
+	assert(!worker->started && worker->lane_count < LIMIT_TARGETS);
 	struct lane *lane = lane_new(target->config);
 	if (lane == NULL)
 		return ERR_MEMORY;
@@ -91,7 +91,7 @@ void worker_offer(struct target *target, struct item *item, bool hold)
 	if (item->row != 0 && !atomic_exchange(&target->overflowed, true))
 		worker_wake(worker);
 	if (item->row == 0)
-		settle_dropped(worker, item, "stopping");
+		settle_dropped(worker, item, REASON_STOPPING);
 	item_free(item);
 }
 
@@ -141,6 +141,16 @@ static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
 		inline_refuse_waiting(worker, lane, "breaker open");
 }
 
+/*
+ * What is offered now would wait. Told as a time, and not as a state, so that when an open breaker's time has come the next
+ * effect that wants to be the probe is taken even if nothing else has woken this worker.
+ */
+static void show_parking(const struct lane *lane, struct target *target)
+{
+	int64_t until_ms = breaker_due_ms(lane_breaker(lane));
+	target_park(target, until_ms > 0 ? TARGET_BREAKER : TARGET_TAKING, until_ms);
+}
+
 /* After what has ended is known, and before the sleep, which may be long. */
 static void show_lane(struct worker *worker, size_t i)
 {
@@ -149,6 +159,7 @@ static void show_lane(struct worker *worker, size_t i)
 	gauge_set(target->in_flight, (int64_t)lane_in_flight(lane));
 	gauge_set(target->breaker, lane_breaker(lane)->state);
 	atomic_store(&target->oldest_due_ms, lane_oldest_due_ms(lane));
+	show_parking(lane, target);
 }
 
 static void collect_ended(struct worker *worker)
@@ -204,26 +215,31 @@ static void leave(struct item *item, struct item **spill)
 }
 
 /*
- * The end: what has rows stays as it is, what has none is written down, and who waits is told. An inline
- * effect whose request is refused by that must not be sent at the next start.
+ * The end: what has rows stays as it is, and is due at once if it was under way; what has none is written down, and who waits
+ * is told. An inline effect whose request is refused by that must not be sent at the next start.
  */
 static void leave_rest(struct worker *worker)
 {
 	struct item *spill = NULL;
+	const struct outcome_note note = {.action = LANE_AGAIN, .reason = REASON_STOPPING, .due_ms = clock_now_ms()};
 	take_messages(worker, inbox_close(&worker->inbox), clock_now_ms(), clock_mono_us());
 	while (worker->flights != NULL) {
 		struct item *item = flight_abort(worker, worker->flights);
 		const struct effect_config *config = item->target->config;
 		inline_finish(item, ERR_CLOSED);
 		if (config->delivery == DELIVERY_INLINE && config->on_failure == ON_FAILURE_REJECT) {
-			inline_refused(worker, item, "stopping");
+			inline_refused(worker, item, REASON_STOPPING);
+			continue;
+		}
+		if (item->row != 0) {
+			settle(worker, item, &note);
 			continue;
 		}
 		lane_forget(lane_of(item), item);
 		leave(item, &spill);
 	}
 	for (size_t i = 0; i < worker->lane_count; i++) {
-		inline_refuse_waiting(worker, worker->lanes[i], "stopping");
+		inline_refuse_waiting(worker, worker->lanes[i], REASON_STOPPING);
 		for (struct item *item = lane_take(worker->lanes[i]); item != NULL; item = lane_take(worker->lanes[i]))
 			leave(item, &spill);
 	}

@@ -11,6 +11,8 @@
 #include "background/delivery/worker.h"
 #include "config/limits.h"
 
+#define REASON_STOPPING "stopping"
+
 struct settle_batch;
 struct mark_batch;
 
@@ -45,8 +47,8 @@ struct worker {
 	/* the thread's own */
 	struct db *reader;
 	size_t lane_count;
-	struct target *targets[LIMIT_EFFECTS];
-	struct lane *lanes[LIMIT_EFFECTS];
+	struct target *targets[LIMIT_TARGETS];
+	struct lane *lanes[LIMIT_TARGETS];
 	struct flight *flights;	   /* under way */
 	struct inline_wait *waits; /* request threads that wait, each for its item */
 	struct idle_flights idle_http, idle_mail;
@@ -68,7 +70,7 @@ void flight_begin(struct worker *worker, struct item *item);
 /* A courier is back; one that was broken off by the drain's end leaves its flight under way, for flight_abort. */
 void flight_flown(struct worker *worker, struct flight *flight);
 void flight_end(struct worker *worker, struct flight *flight, CURLcode result);
-/* The drain's end: stops an attempt and gives its item back, settling. */
+/* The drain's end: stops an attempt and gives its item back, settling, with the attempt in its log. */
 struct item *flight_abort(struct worker *worker, struct flight *flight);
 void flights_release(struct worker *worker);
 

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "background/delivery/dispatch.h"
 #include "background/effects/effect.h"
 #include "server/cli/cli.h"
 
@@ -15,6 +16,14 @@ int cli_check_effects(const struct config *config)
 			code = CLI_USAGE;
 		}
 		buf_release(&why);
+	}
+	size_t most = dispatch_most(config);
+	if (most > LIMIT_DISPATCH) {
+		(void)fprintf(stderr,
+			"error: effects: one event would cause %zu of them, recipients counted; at most %d are "
+			"possible\n",
+			most, LIMIT_DISPATCH);
+		code = CLI_USAGE;
 	}
 	return code;
 }

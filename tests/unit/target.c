@@ -14,7 +14,7 @@ static struct target target;
 
 static void setup(void)
 {
-	config = (struct effect_config){.name = name, .type = type, .max_pending = 3};
+	config = (struct effect_config){.name = name, .effect = name, .type = type, .max_pending = 3};
 	metrics = metrics_new();
 	cr_assert_not_null(metrics);
 	target_init(&target, &config, metrics);
@@ -23,6 +23,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	target_release(&target);
 	metrics_free(metrics);
 }
 
@@ -95,8 +96,8 @@ Test(target, ends_are_counted_and_dead_letters_by_cause)
 
 Test(target, all_causes_have_a_gauge)
 {
-	static const char *const causes[] = {
-		CAUSE_CONDEMNED, CAUSE_UNBUILDABLE, CAUSE_ATTEMPTS, CAUSE_AGE, CAUSE_BACKLOG_FULL, CAUSE_REJECTED};
+	static const char *const causes[] = {CAUSE_CONDEMNED, CAUSE_UNBUILDABLE, CAUSE_ATTEMPTS, CAUSE_AGE,
+		CAUSE_BACKLOG_FULL, CAUSE_REJECTED, CAUSE_POISON};
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		target_add_dead(&target, causes[i], 1);
@@ -131,4 +132,78 @@ Test(target, names_of_its_metrics)
 	cr_assert_not_null(strstr(out.data, "tokenfirst_breaker_state{effect=\"crm\"} 0\n"));
 	cr_assert_not_null(strstr(out.data, "tokenfirst_effect_attempts_total{effect=\"crm\",outcome=\"dns\"} 0\n"));
 	buf_release(&out);
+}
+
+Test(target, one_of_several_has_a_label_of_its_own)
+{
+	char effect[] = "hooks", shop[] = "shop", full[] = "hooks.shop", hook[] = "webhook";
+	const struct effect_config several = {.name = full, .effect = effect, .target = shop, .type = hook};
+	struct target other;
+	struct buf out;
+
+	buf_init(&out, LIMIT_METRICS);
+	target_init(&other, &several, metrics);
+	target_count_end(&other, END_DEAD, CAUSE_POISON);
+	metrics_render(metrics, &out);
+	cr_assert_not_null(
+		strstr(out.data, "tokenfirst_effects_total{effect=\"hooks\",target=\"shop\",outcome=\"dead\"} 1\n"));
+	cr_assert_not_null(
+		strstr(out.data, "tokenfirst_dead_letters{effect=\"hooks\",target=\"shop\",reason=\"poison\"} 1\n"));
+	cr_assert_not_null(strstr(out.data, "tokenfirst_target_paused{effect=\"hooks\",target=\"shop\"} 0\n"));
+	cr_assert_not_null(strstr(out.data, "tokenfirst_effects_replayed_total{effect=\"crm\"} 0\n"));
+	target_release(&other);
+	buf_release(&out);
+}
+
+Test(target, several_places_at_once)
+{
+	config.max_pending = 10;
+	cr_assert_eq(target_reserve_rows(&target, 7), 7);
+	cr_assert_eq(target_reserve_rows(&target, 7), 3);
+	cr_assert_eq(target_reserve_rows(&target, 7), 0);
+	target_release_rows(&target, 4);
+	cr_assert_eq(target_reserve_rows(&target, 4), 4);
+	cr_assert_eq(atomic_load(&target.pending), 10);
+	target_release_rows(&target, 10);
+	atomic_store(&target.pending, 12); /* of a start with more than there is room for */
+	cr_assert_eq(target_reserve_rows(&target, 1), 0);
+	cr_assert_eq(atomic_load(&target.pending), 12);
+}
+
+Test(target, parked_until_a_time)
+{
+	cr_assert_null(target_parked(&target, 0));
+	target_park(&target, TARGET_BREAKER, 1000);
+	cr_assert_not_null(strstr(target_parked(&target, 999), "breaker"));
+	cr_assert_null(target_parked(&target, 1000));
+	target_park(&target, TARGET_PAUSED, INT64_MAX);
+	cr_assert_not_null(strstr(target_parked(&target, INT64_MAX - 1), "paused"));
+	target_park(&target, TARGET_TOLD, 5);
+	cr_assert_not_null(strstr(target_parked(&target, 4), "asked for a pause"));
+	target_park(&target, TARGET_TAKING, 0);
+	cr_assert_null(target_parked(&target, 0));
+}
+
+Test(target, the_rest_of_a_pause_is_shown)
+{
+	atomic_store(&target.told_until_ms, 7000);
+	target_refresh(&target, 5500);
+	cr_assert_eq(gauge_get(target.retry_after), 1500);
+	target_refresh(&target, 7500);
+	cr_assert_eq(gauge_get(target.retry_after), 0);
+}
+
+Test(target, what_is_said_is_cut)
+{
+	char text[2 * LIMIT_REASON], said[LIMIT_REASON];
+
+	memset(text, 'p', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	target_said(&target, SAYING_PAUSE, said);
+	cr_assert_str_eq(said, "");
+	target_say(&target, SAYING_PAUSE, text);
+	target_said(&target, SAYING_PAUSE, said);
+	cr_assert_eq(strlen(said), LIMIT_REASON - 1);
+	target_said(&target, SAYING_BREAKER, said);
+	cr_assert_str_eq(said, "");
 }
