@@ -6,6 +6,7 @@
 #include "config/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* Written once by clock_start, before the first thread; only read afterwards. */
@@ -66,4 +67,58 @@ void clock_rfc3339(char ret_text[RFC3339_SIZE], int64_t ms)
 	size_t len = strftime(ret_text, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 	ret_text[len] = '\0'; /* what a year of five digits leaves behind is undefined */
 	(void)snprintf(ret_text + len, RFC3339_SIZE - len, ".%03uZ", (unsigned int)(ms % 1000) % 1000);
+}
+
+/* ".678", of which more than milliseconds are read over; the rest of the text. */
+static const char *parse_fraction(const char *text, int64_t *ret_ms)
+{
+	int64_t unit = 100;
+
+	*ret_ms = 0;
+	if (*text != '.')
+		return text;
+	for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10)
+		*ret_ms += (*text - '0') * unit;
+	return text;
+}
+
+/* "Z" or "+02:00", to the end of the text. */
+static int parse_offset(const char *text, int64_t *ret_s)
+{
+	int hours = 0, minutes = 0, used = 0;
+	char sign = '\0';
+
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
+		*ret_s = 0;
+		return 0;
+	}
+	if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || text[used] || used != 6 ||
+		hours > 23 || minutes > 59)
+		return ERR_INVALID;
+	*ret_s = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+	return 0;
+}
+
+int clock_parse_rfc3339(const char *text, int64_t *ret_ms)
+{
+	struct tm parts = {0};
+	int64_t fraction_ms = 0, offset_s = 0;
+	const char *rest = strptime(text, "%Y-%m-%d", &parts);
+
+	if (rest && (*rest == 'T' || *rest == 't' || *rest == ' ')) {
+		rest = strptime(rest + 1, "%H:%M:%S", &parts);
+		if (rest)
+			rest = parse_fraction(rest, &fraction_ms);
+		if (!rest || parse_offset(rest, &offset_s) != 0)
+			return ERR_INVALID;
+	} else if (!rest || *rest) {
+		return ERR_INVALID;
+	}
+	if (parts.tm_year < 70 || parts.tm_year > 9999 - 1900)
+		return ERR_INVALID;
+	int64_t ms = ((int64_t)timegm(&parts) - offset_s) * 1000 + fraction_ms;
+	if (ms < 0)
+		return ERR_INVALID;
+	*ret_ms = ms;
+	return 0;
 }

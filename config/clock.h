@@ -37,5 +37,10 @@ struct timespec clock_deadline(int64_t mono_us);
 /* "2026-01-02T03:04:05.678Z": UTC, RFC 3339, of a wall time from 0 to the end of the year 9999. */
 enum { RFC3339_SIZE = 25 };
 void clock_rfc3339(char ret_text[RFC3339_SIZE], int64_t ms);
+/*
+ * The way back, as people may write it: with or without a fraction, with Z or an offset ("+02:00"), or a date alone, which is
+ * its midnight in UTC. ERR_INVALID: nothing of that, or not in these years.
+ */
+int clock_parse_rfc3339(const char *text, int64_t *ret_ms) MUST_CHECK;
 
 #endif

@@ -62,6 +62,11 @@
 #define LIMIT_HASH_PASSES  20
 #define LIMIT_SIGNING_KEYS 32 /* not retired, in one store; more end the start of a server */
 
+/* events from elsewhere */
+#define LIMIT_EVENT_TYPE      64  /* bytes */
+#define LIMIT_EVENT_SUBJECT   256 /* bytes */
+#define LIMIT_IDEMPOTENCY_KEY 255 /* bytes */
+
 /* store */
 #define LIMIT_COMMIT_JOBS	  256	     /* jobs in one transaction; the rest wait for the next */
 #define LIMIT_COMMIT_QUEUE	  16384	     /* jobs waiting; more are refused with ERR_LIMIT */

@@ -191,6 +191,8 @@ void config_errors_release(struct config_errors *errors);
 /* `help config`: every option with type, unit, range, default and meaning. */
 void options_help(FILE *out);
 
+/* Whether a pattern (exact, "*" or a prefix "user.*") fits a type of event. */
+bool event_type_fits(const char *pattern, const char *event_type);
 /* Whether an effect with these patterns wants an event of this type. */
 bool effect_config_wants(const struct effect_config *effect, const char *event_type);
 

@@ -216,13 +216,18 @@ const char *delivery_text(enum delivery delivery)
 	return deliveries[delivery];
 }
 
+bool event_type_fits(const char *pattern, const char *event_type)
+{
+	size_t len = strlen(pattern);
+	bool prefix = len && pattern[len - 1] == '*';
+
+	return prefix ? !strncmp(pattern, event_type, len - 1) : !strcmp(pattern, event_type);
+}
+
 bool effect_config_wants(const struct effect_config *effect, const char *event_type)
 {
 	for (size_t i = 0; i < effect->on_count; i++) {
-		const char *pattern = effect->on[i];
-		size_t len = strlen(pattern);
-		bool prefix = len && pattern[len - 1] == '*';
-		if (prefix ? !strncmp(pattern, event_type, len - 1) : !strcmp(pattern, event_type))
+		if (event_type_fits(effect->on[i], event_type))
 			return true;
 	}
 	return false;

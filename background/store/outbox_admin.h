@@ -9,6 +9,7 @@
 #define TOKENFIRST_BACKGROUND_STORE_OUTBOX_ADMIN_H
 
 #include "background/store/outbox.h"
+#include "config/limits.h"
 
 /* Which rows. All that is said has to hold; what is 0 or NULL says nothing. */
 struct outbox_filter {

@@ -42,3 +42,24 @@ int bearer_authenticate(struct exchange *x, struct request_thread *thread, struc
 	*ret_owner = owner;
 	return 0;
 }
+
+int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user)
+{
+	struct session_owner owner;
+	struct user user;
+	int err = bearer_authenticate(x, thread, &owner);
+
+	if (err != 0)
+		return err;
+	err = users_find_by_public_id(thread->db, owner.public_id, &user);
+	if (err != 0) {
+		exchange_problem_retry(x, 503, "unavailable", "The account can't be looked up right now.", 1000);
+		return err;
+	}
+	if (!user.admin) {
+		exchange_problem(x, 403, "forbidden", "This takes an administrator's access token.");
+		return ERR_DENIED;
+	}
+	*ret_user = user;
+	return 0;
+}

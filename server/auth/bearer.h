@@ -6,9 +6,12 @@
 #define TOKENFIRST_SERVER_AUTH_BEARER_H
 
 #include "server/auth/sessions.h"
+#include "server/auth/users.h"
 #include "server/http/route.h"
 
 /* 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). */
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
+/* The same for admins; 403 to others. `ret_user` is whoever asks, as stored. */
+int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user) MUST_CHECK;
 
 #endif

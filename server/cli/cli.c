@@ -1,21 +1,18 @@
 #include "server/cli/cli.h"
 
 #include <curl/curl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "background/store/db.h"
 #include "config/log.h"
 #include "config/nearest.h"
+#include "server/cli/arguments.h"
 #include "server/http/engine.h"
-
-/* Options that only some commands take. */
-enum { OPT_EMAIL = 1, OPT_ADMIN = 2, OPT_JSON = 4, OPT_PASSWORD_STDIN = 8 };
+#include "server/ops/selection.h"
 
 enum { WORDS_MAX = 2, NAME_SIZE = 80 };
 
@@ -23,8 +20,8 @@ struct cli_command {
 	const char *name; /* one word or two */
 	const char *usage;
 	const char *does;
-	size_t operands; /* exactly */
-	unsigned options;
+	size_t operands_min, operands_max;
+	unsigned options; /* of OPT_… in arguments.h */
 	bool loads_config;
 	int (*run)(const struct cli *cli, const struct config *config);
 };
@@ -45,17 +42,43 @@ static int run_help_config(const struct cli *cli, const struct config *config)
 
 static int run_help(const struct cli *cli, const struct config *config);
 
+enum {
+	OPT_WHICH = OPT_EFFECT | OPT_CAUSE | OPT_SINCE | OPT_UNTIL,
+	OPT_LIST = OPT_WHICH | OPT_STATE | OPT_LIMIT | OPT_JSON,
+	OPT_REPLAY = OPT_WHICH | OPT_ALL | OPT_DRY_RUN | OPT_JSON,
+	OPT_DISCARD = OPT_REPLAY | OPT_STATE,
+	IDS = SELECTION_IDS,
+};
+
 static const struct cli_command commands[] = {
-	{"serve", "", "run the server until SIGTERM or SIGINT", 0, 0, true, run_serve},
-	{"check-config", "", "name every error of a configuration", 0, 0, false, cli_check_config},
-	{"user add", "NAME [--email ADDRESS] [--admin] [--password-stdin]", "add an account", 1,
+	{"serve", "", "run the server until SIGTERM or SIGINT", 0, 0, 0, true, run_serve},
+	{"check-config", "", "name every error of a configuration", 0, 0, 0, false, cli_check_config},
+	{"user add", "NAME [--email ADDRESS] [--admin] [--password-stdin]", "add an account", 1, 1,
 		OPT_EMAIL | OPT_ADMIN | OPT_PASSWORD_STDIN, true, cli_user_add},
-	{"user list", "[--json]", "list all accounts", 0, OPT_JSON, true, cli_user_list},
-	{"user disable", "NAME", "disable an account and end its sessions", 1, 0, true, cli_user_disable},
-	{"user passwd", "NAME [--password-stdin]", "set a new password and end the account's sessions", 1,
+	{"user list", "[--json]", "list all accounts", 0, 0, OPT_JSON, true, cli_user_list},
+	{"user disable", "NAME", "disable an account and end its sessions", 1, 1, 0, true, cli_user_disable},
+	{"user passwd", "NAME [--password-stdin]", "set a new password and end the account's sessions", 1, 1,
 		OPT_PASSWORD_STDIN, true, cli_user_passwd},
-	{"help", "", "this text", 0, 0, false, run_help},
-	{"help config", "", "every option of the configuration", 0, 0, false, run_help_config},
+	{"effects list", "[--state STATE] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--limit N] [--json]",
+		"list effects in the outbox, the newest first; STATE is dead, pending, delivered, discarded, skipped "
+		"or "
+		"all",
+		0, 0, OPT_LIST, true, cli_effects_list},
+	{"effects show", "ID [--json]", "show all that is known of an effect, or of each one of an event", 1, 1,
+		OPT_JSON, true, cli_effects_show},
+	{"effects replay",
+		"[ID...] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--all] [--dry-run] [--json]",
+		"owe dead effects again; T is a time like 2026-01-02T03:04:05Z or how long ago, like 2h", 0, IDS,
+		OPT_REPLAY, true, cli_effects_replay},
+	{"effects discard",
+		"[ID...] [--state dead|pending] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--all] "
+		"[--dry-run] [--json]",
+		"give dead or pending effects up for good", 0, IDS, OPT_DISCARD, true, cli_effects_discard},
+	{"effects pause", "NAME [--reason TEXT]", "hold an effect or target back: what it is owed waits", 1, 1,
+		OPT_REASON, true, cli_effects_pause},
+	{"effects resume", "NAME", "let it go again, after a pause or a 410", 1, 1, 0, true, cli_effects_resume},
+	{"help", "", "this text", 0, 0, 0, false, run_help},
+	{"help config", "", "every option of the configuration", 0, 0, 0, false, run_help_config},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -163,106 +186,6 @@ static int unknown_command(const char *const *words, size_t count)
 	return CLI_USAGE;
 }
 
-enum {
-	SHORT_NONE = 256,
-	GIVEN_SET,
-	GIVEN_LOG_FORMAT,
-	GIVEN_EMAIL,
-	GIVEN_ADMIN,
-	GIVEN_JSON,
-	GIVEN_STDIN,
-	GIVEN_VERSION
-};
-
-struct parsed {
-	struct cli cli;
-	const char *settings[LIMIT_CLI_SETTINGS];
-	char log_format[32]; /* --log-format as a setting */
-	unsigned options;    /* of OPT_… */
-	bool help, version;
-};
-
-static int add_setting(struct parsed *parsed, const char *setting)
-{
-	if (parsed->cli.source.setting_count == LIMIT_CLI_SETTINGS)
-		return cli_fail(CLI_USAGE, "more than %d settings", LIMIT_CLI_SETTINGS);
-	parsed->settings[parsed->cli.source.setting_count++] = setting;
-	return CLI_DONE;
-}
-
-static int set_log_format(struct parsed *parsed, const char *format)
-{
-	if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-		return cli_fail(CLI_USAGE, "--log-format is text or json");
-	(void)snprintf(parsed->log_format, sizeof(parsed->log_format), "log.format=%s", format);
-	return add_setting(parsed, parsed->log_format);
-}
-
-/* One option as getopt_long gives it out; an exit code. */
-static int take_option(struct parsed *parsed, int option, const char *value)
-{
-	switch (option) {
-	case 'c':
-		parsed->cli.source.file = value;
-		return CLI_DONE;
-	case 'h':
-		parsed->help = true;
-		return CLI_DONE;
-	case GIVEN_VERSION:
-		parsed->version = true;
-		return CLI_DONE;
-	case GIVEN_SET:
-		return add_setting(parsed, value);
-	case GIVEN_LOG_FORMAT:
-		return set_log_format(parsed, value);
-	case GIVEN_EMAIL:
-		parsed->options |= OPT_EMAIL;
-		parsed->cli.email = value;
-		return CLI_DONE;
-	case GIVEN_ADMIN:
-		parsed->options |= OPT_ADMIN;
-		parsed->cli.admin = true;
-		return CLI_DONE;
-	case GIVEN_JSON:
-		parsed->options |= OPT_JSON;
-		parsed->cli.json = true;
-		return CLI_DONE;
-	case GIVEN_STDIN:
-		parsed->options |= OPT_PASSWORD_STDIN;
-		parsed->cli.password_stdin = true;
-		return CLI_DONE;
-	default:
-		/* getopt_long has said what it is */
-		return CLI_USAGE;
-	}
-}
-
-static int parse(int argc, char **argv, struct parsed *parsed)
-{
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"set", required_argument, NULL, GIVEN_SET},
-		{"log-format", required_argument, NULL, GIVEN_LOG_FORMAT},
-		{"email", required_argument, NULL, GIVEN_EMAIL},
-		{"admin", no_argument, NULL, GIVEN_ADMIN},
-		{"json", no_argument, NULL, GIVEN_JSON},
-		{"password-stdin", no_argument, NULL, GIVEN_STDIN},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, GIVEN_VERSION},
-		{NULL, 0, NULL, 0},
-	};
-	int option, code = CLI_DONE;
-
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
-	while (code == CLI_DONE && (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
-		code = take_option(parsed, option, optarg);
-	parsed->cli.source.settings = parsed->settings;
-	parsed->cli.source.environment = environ;
-	parsed->cli.operands = (const char *const *)argv + optind;
-	parsed->cli.operand_count = (size_t)(argc - optind);
-	return code;
-}
-
 static void apply_log(const struct config *config)
 {
 	static const char *const levels[] = {
@@ -302,10 +225,10 @@ static int run_configured(const struct cli_command *command, const struct cli *c
 
 int cli_main(int argc, char **argv)
 {
-	struct parsed parsed = {.options = 0};
+	struct arguments parsed = {.options = 0};
 	const struct cli_command *command;
 	size_t words;
-	int code = parse(argc, argv, &parsed);
+	int code = arguments_parse(argc, argv, &parsed);
 
 	if (code != CLI_DONE) {
 		(void)fputs("tokenfirst help: lists commands and options\n", stderr);
@@ -321,7 +244,8 @@ int cli_main(int argc, char **argv)
 	words = count_words(command->name);
 	parsed.cli.operands += words;
 	parsed.cli.operand_count -= words;
-	if (parsed.cli.operand_count != command->operands || (parsed.options & ~command->options) != 0)
+	if (parsed.cli.operand_count < command->operands_min || parsed.cli.operand_count > command->operands_max ||
+		(parsed.options & ~command->options) != 0)
 		return cli_fail(CLI_USAGE, "usage: tokenfirst %s %s", command->name, command->usage);
 	return command->loads_config ? run_configured(command, &parsed.cli) : command->run(&parsed.cli, NULL);
 }

@@ -19,8 +19,9 @@ struct cli {
 	struct config_source source;
 	const char *const *operands; /* the words behind the command's own */
 	size_t operand_count;
-	const char *email; /* NULL: not given */
-	bool admin, json, password_stdin;
+	/* NULL: not given */
+	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason;
+	bool admin, json, password_stdin, all, dry_run;
 };
 
 /* The whole program after the libraries are set up: an exit code. */
@@ -33,6 +34,12 @@ int cli_user_add(const struct cli *cli, const struct config *config);
 int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
+int cli_effects_list(const struct cli *cli, const struct config *config);
+int cli_effects_show(const struct cli *cli, const struct config *config);
+int cli_effects_replay(const struct cli *cli, const struct config *config);
+int cli_effects_discard(const struct cli *cli, const struct config *config);
+int cli_effects_pause(const struct cli *cli, const struct config *config);
+int cli_effects_resume(const struct cli *cli, const struct config *config);
 
 /*
  * check_config.c: what config/ can't know of an effect (a template that is missing, a secret that can't sign) is told on

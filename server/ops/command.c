@@ -6,6 +6,7 @@
 #include "config/clock.h"
 #include "config/limits.h"
 #include "server/auth/users.h"
+#include "server/ops/effects_command.h"
 
 /* The command line has hashed it; a password as such has no business here and is refused by its form. */
 static bool is_hash(const char *text)
@@ -86,9 +87,13 @@ static int user_passwd(struct db *writer, const json_t *arguments, json_t **ret_
 }
 
 static const struct command commands[] = {
-	{"user.add", user_add},
-	{"user.disable", user_disable},
-	{"user.passwd", user_passwd},
+	{"user.add", user_add, NULL},
+	{"user.disable", user_disable, NULL},
+	{"user.passwd", user_passwd, NULL},
+	{"effects.replay", effects_replay_store, effects_replay_live},
+	{"effects.discard", effects_discard_store, effects_discard_live},
+	{"effects.pause", effects_pause_store, effects_pause_live},
+	{"effects.resume", effects_resume_store, effects_resume_live},
 };
 
 const struct command *command_find(const char *name)

@@ -1,6 +1,6 @@
 /*
  * A listening socket, a thread, and an eventfd that ends it. The command itself runs on the committer's thread in a
- * commit job, so what is answered as done is on disk.
+ * commit job, or in as many as it takes if it is about the pool, so what is answered as done is on disk.
  */
 #include "server/ops/control.h"
 
@@ -25,6 +25,7 @@ enum { CONTROL_BACKLOG = 8, CONTROL_REST_MS = 100 };
 
 struct control {
 	struct committer *committer;
+	struct pool *pool;
 	struct sockaddr_un address;
 	int listener;
 	int stop; /* an eventfd, readable once it is time to end */
@@ -53,9 +54,13 @@ static json_t *execute(struct control *control, const json_t *request)
 	const char *name = json_string_value(json_object_get(request, "command"));
 	const json_t *arguments = json_object_get(request, "arguments");
 	struct job job = {.command = name ? command_find(name) : NULL, .arguments = arguments};
-	int err = ERR_INVALID;
+	int err;
 
-	if (job.command && json_is_object(arguments) && json_object_size(request) == 2)
+	if (!job.command || !json_is_object(arguments) || json_object_size(request) != 2)
+		err = ERR_INVALID;
+	else if (job.command->live)
+		err = job.command->live(control->pool, arguments, &job.reply);
+	else
 		err = committer_run(control->committer, run_job, &job);
 	if (err) {
 		json_decref(job.reply);
@@ -126,7 +131,7 @@ static int bind_socket(struct control *control)
 	return listen(control->listener, CONTROL_BACKLOG) ? ERR_SYSTEM : 0;
 }
 
-int control_start(struct store *store, struct committer *committer, struct control **ret_control)
+int control_start(struct store *store, struct committer *committer, struct pool *pool, struct control **ret_control)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int err, keep;
@@ -134,6 +139,7 @@ int control_start(struct store *store, struct committer *committer, struct contr
 	if (!control)
 		return ERR_MEMORY;
 	control->committer = committer;
+	control->pool = pool;
 	control->stop = eventfd(0, EFD_CLOEXEC);
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	err = control_address(store_socket_path(store), &control->address);

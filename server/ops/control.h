@@ -15,6 +15,7 @@
 
 #include <jansson.h>
 
+#include "background/delivery/pool.h"
 #include "background/store/committer.h"
 #include "background/store/store.h"
 
@@ -24,8 +25,9 @@ struct control;
  * Removes a socket that a dead server has left (the store's lock says that it is dead), binds and serves. ERR_LIMIT: the path
  * is longer than a socket's may be; ERR_SYSTEM: errno.
  */
-int control_start(struct store *store, struct committer *committer, struct control **ret_control) MUST_CHECK;
-/* Finishes the command that is being run, removes the socket. Before committer_stop. NULL is fine. */
+int control_start(
+	struct store *store, struct committer *committer, struct pool *pool, struct control **ret_control) MUST_CHECK;
+/* Finishes the command that is being run, removes the socket. Before the pool drains and committer_stop. NULL is fine. */
 void control_stop(struct control *control);
 
 /*

@@ -1,0 +1,19 @@
+/*
+ * Services: other programs of the team, known by name and bearer token in the configuration, that may hand over events.
+ */
+#ifndef TOKENFIRST_SERVER_AUTH_SERVICE_H
+#define TOKENFIRST_SERVER_AUTH_SERVICE_H
+
+#include "config/options.h"
+#include "server/http/route.h"
+
+/*
+ * The service whose token `Authorization: Bearer` holds; NULL: none, and the request has been answered with 401. Tokens are
+ * compared as digests, in a time that says nothing of them.
+ */
+const struct service_config *service_authenticate(struct exchange *x, const struct config *config);
+
+/* Whether it may send events of this type. */
+bool service_may_send(const struct service_config *service, const char *event_type);
+
+#endif

@@ -1,0 +1,281 @@
+#include "server/ops/admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/clock.h"
+#include "config/log.h"
+#include "server/app.h"
+#include "server/auth/bearer.h"
+#include "server/ops/effects_command.h"
+#include "server/ops/effects_json.h"
+
+static void unavailable(struct exchange *x)
+{
+	exchange_problem_retry(x, 503, "unavailable", "The outbox can't be used right now.", 1000);
+}
+
+static void malformed(struct exchange *x, const char *why)
+{
+	exchange_problem(x, 400, "malformed", why);
+}
+
+/* A whole number from 1 to `most` in the query; `fallback` where there is none. */
+static int read_number(struct exchange *x, const char *name, int64_t most, int64_t fallback, int64_t *ret_number)
+{
+	const char *text = exchange_query(x, name);
+	char *end = NULL;
+
+	if (!text) {
+		*ret_number = fallback;
+		return 0;
+	}
+	const long long number = strtoll(text, &end, 10);
+	if (end == text || *end || number < 1 || number > most)
+		return ERR_INVALID;
+	*ret_number = number;
+	return 0;
+}
+
+/* The query as the object that selection_read takes. NULL: no memory. */
+static json_t *query_selection(struct exchange *x)
+{
+	static const char *const members[] = {"effect", "state", "cause", "since", "until"};
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < sizeof(members) / sizeof(members[0]); i++) {
+		const char *text = exchange_query(x, members[i]);
+		json_t *value = text ? json_string(text) : NULL;
+		if (text && json_object_set_new(json, members[i], value ? value : json_string("")) != 0) {
+			json_decref(json);
+			json = NULL;
+		}
+	}
+	return json;
+}
+
+struct page {
+	json_t *effects;
+	int64_t last_row;
+};
+
+static int add_to_page(void *arg, const struct outbox_entry *entry)
+{
+	struct page *page = arg;
+
+	page->last_row = entry->row;
+	return json_array_append_new(page->effects, effects_json_entry(entry, false)) == 0 ? 0 : ERR_MEMORY;
+}
+
+static void list(struct exchange *x, struct db *db, const struct outbox_filter *filter)
+{
+	struct page page = {.effects = json_array()};
+	int64_t limit, before;
+	int seen;
+
+	if (read_number(x, "limit", ADMIN_PAGE_MAX, ADMIN_PAGE, &limit) != 0 ||
+		read_number(x, "before", INT64_MAX, 0, &before) != 0) {
+		json_decref(page.effects);
+		malformed(x, "\"limit\" is a number from 1 to 1000, \"before\" the \"next\" of another page.");
+		return;
+	}
+	seen = page.effects ? outbox_list(db, filter, before, (int)limit, add_to_page, &page) : ERR_MEMORY;
+	if (seen < 0) {
+		json_decref(page.effects);
+		unavailable(x);
+		return;
+	}
+	exchange_answer_json(x, 200,
+		json_pack("{s:o, s:o}", "effects", page.effects, "next",
+			seen == limit ? json_integer(page.last_row) : json_null()));
+}
+
+void admin_effects_list(struct exchange *x, struct request_thread *thread)
+{
+	struct selection selection;
+	char why[SELECTION_WHY];
+	struct user admin;
+	json_t *query;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	query = query_selection(x);
+	if (!query)
+		unavailable(x);
+	else if (selection_read(query, "all", clock_now_ms(), &selection, why) != 0)
+		malformed(x, why);
+	else
+		list(x, thread->db, &selection.filter);
+	json_decref(query);
+}
+
+static int take_entry(void *arg, const struct outbox_entry *entry)
+{
+	json_t **json = arg;
+
+	*json = effects_json_entry(entry, true);
+	return *json ? 0 : ERR_MEMORY;
+}
+
+void admin_effects_show(struct exchange *x, struct request_thread *thread)
+{
+	char event_id[ID_SIZE], effect[LIMIT_TARGET_KEY + 1];
+	struct outbox_filter filter = {.event_id = event_id, .effect = effect, .any_state = true};
+	struct user admin;
+	json_t *json = NULL;
+	int seen = 0;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	if (effect_id_parse(exchange_parameter(x), event_id, effect, &filter.part) && effect[0])
+		seen = outbox_list(thread->db, &filter, 0, 1, take_entry, &json);
+	if (seen < 0)
+		unavailable(x);
+	else if (seen == 0)
+		exchange_problem(x, 404, "effect_not_found", "There is no effect of this id in the outbox.");
+	else
+		exchange_answer_json(x, 200, json_incref(json));
+	json_decref(json);
+}
+
+/* Answers a change that has been made, and says in the log who did it. */
+static void answer_change(struct exchange *x, const struct user *admin, const char *what, bool dry_run, json_t *reply)
+{
+	const json_int_t rows = json_integer_value(json_object_get(reply, "rows"));
+
+	if (!dry_run)
+		log_write(LOG_INFO, what, LOG_STR("by", admin->username), LOG_INT("rows", rows),
+			LOG_STR("request_id", exchange_request_id(x)));
+	exchange_answer_json(x, 200, reply);
+}
+
+static void change(struct exchange *x, struct request_thread *thread, enum effects_change change)
+{
+	const struct effects_place place = {.pool = thread->app->pool};
+	struct selection selection;
+	char why[SELECTION_WHY];
+	struct user admin;
+	bool dry_run, all;
+	json_t *body, *reply = NULL;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	body = exchange_json(x);
+	if (!body)
+		return;
+	dry_run = json_is_true(json_object_get(body, "dry_run"));
+	all = json_is_true(json_object_get(body, "all"));
+	(void)json_object_del(body, "dry_run");
+	(void)json_object_del(body, "all");
+	if (selection_read(body, "dead", clock_now_ms(), &selection, why) != 0)
+		malformed(x, why);
+	else if (!all && !selection_narrow(&selection))
+		malformed(x, "Say which: \"ids\", \"effect\", \"cause\", \"since\" or \"until\"; or \"all\": true.");
+	else if (selection.filter.any_state ||
+		 (selection.filter.state != EFFECT_DEAD &&
+			 (change == EFFECTS_REPLAY || selection.filter.state != EFFECT_PENDING)))
+		malformed(x, change == EFFECTS_REPLAY ? "Only dead effects can be replayed."
+						      : "Only dead or pending effects can be discarded.");
+	else if (effects_change(&place, change, &selection, dry_run, &reply) != 0)
+		unavailable(x);
+	else
+		answer_change(
+			x, &admin, change == EFFECTS_REPLAY ? "effects replayed" : "effects discarded", dry_run, reply);
+	json_decref(body);
+}
+
+void admin_effects_replay(struct exchange *x, struct request_thread *thread)
+{
+	change(x, thread, EFFECTS_REPLAY);
+}
+
+void admin_effects_discard(struct exchange *x, struct request_thread *thread)
+{
+	change(x, thread, EFFECTS_DISCARD);
+}
+
+static json_t *time_or_null(int64_t ms)
+{
+	char text[RFC3339_SIZE];
+
+	if (ms <= 0)
+		return json_null();
+	clock_rfc3339(text, ms);
+	return json_string(text);
+}
+
+static json_t *dead_letters(const struct target_view *view)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < CAUSE_COUNT; i++)
+		if (view->dead[i] > 0)
+			(void)json_object_set_new(json, target_causes[i], json_integer(view->dead[i]));
+	return json;
+}
+
+static json_t *target_json(const struct target_view *view)
+{
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
+		view->name, "effect", view->effect, "target", view->target, "type", view->type, "delivery",
+		view->delivery, "breaker", view->breaker, "cause", view->cause[0] ? view->cause : NULL, "paused",
+		view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
+		time_or_null(view->told_until_ms), "pending", (json_int_t)view->pending, "in_flight",
+		(json_int_t)view->in_flight, "oldest_due", time_or_null(view->oldest_due_ms), "dead_letters",
+		dead_letters(view));
+}
+
+void admin_targets_list(struct exchange *x, struct request_thread *thread)
+{
+	struct target_view view;
+	struct user admin;
+	json_t *list;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	list = json_array();
+	for (size_t i = 0; list && pool_view(thread->app->pool, i, &view) == 0; i++) {
+		if (json_array_append_new(list, target_json(&view)) != 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	exchange_answer_json(x, 200, list ? json_pack("{s:o}", "targets", list) : NULL);
+}
+
+static void answer_target(struct exchange *x, const struct user *admin, const char *what, const char *name, int err)
+{
+	if (err == ERR_NOT_FOUND) {
+		exchange_problem(x, 404, "target_not_found", "There is no effect or target of this name.");
+	} else if (err != 0) {
+		unavailable(x);
+	} else {
+		log_write(LOG_INFO, what, LOG_STR("by", admin->username), LOG_STR("effect", name),
+			LOG_STR("request_id", exchange_request_id(x)));
+		exchange_answer_json(x, 200, json_pack("{s:s}", "name", name));
+	}
+}
+
+void admin_targets_pause(struct exchange *x, struct request_thread *thread)
+{
+	const char *name = exchange_parameter(x), *reason = exchange_query(x, "reason");
+	char by[LIMIT_USERNAME + 16];
+	struct user admin;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	(void)snprintf(by, sizeof(by), "paused by %s", admin.username);
+	answer_target(
+		x, &admin, "target paused", name, pool_pause(thread->app->pool, name, reason && *reason ? reason : by));
+}
+
+void admin_targets_resume(struct exchange *x, struct request_thread *thread)
+{
+	const char *name = exchange_parameter(x);
+	struct user admin;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	answer_target(x, &admin, "target resumed", name, pool_resume(thread->app->pool, name));
+}

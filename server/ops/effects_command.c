@@ -1,0 +1,182 @@
+#include "server/ops/effects_command.h"
+
+#include <string.h>
+
+#include "background/store/pauses.h"
+#include "config/clock.h"
+#include "server/ops/effects_json.h"
+
+static void tally_add(struct outbox_tally *sum, const struct outbox_tally *part)
+{
+	sum->rows += part->rows;
+	for (size_t i = 0; i < part->count; i++) {
+		size_t at = 0;
+		while (at < sum->count && (strcmp(sum->items[at].effect, part->items[i].effect) != 0 ||
+						  strcmp(sum->items[at].cause, part->items[i].cause) != 0))
+			at++;
+		if (at == LIMIT_OUTBOX_FOLD)
+			continue; /* more kinds than are listed: the sum still has them */
+		if (at == sum->count) {
+			sum->items[sum->count] = part->items[i];
+			sum->items[sum->count++].rows = 0;
+		}
+		sum->items[at].rows += part->items[i].rows;
+	}
+}
+
+/* In a store without a server: all batches in the caller's transaction, since nobody waits for the writer. */
+static int change_store(struct db *writer, enum effects_change change, const struct outbox_filter *filter,
+	struct outbox_tally *ret_tally)
+{
+	int64_t now_ms = clock_now_ms(), after_row = 0;
+	struct outbox_tally sum = {0}, part;
+	int err;
+
+	do {
+		part = (struct outbox_tally){.last_row = after_row};
+		if (change == EFFECTS_REPLAY)
+			err = outbox_replay(writer, filter, after_row, LIMIT_OUTBOX_BATCH, now_ms, &part);
+		else
+			err = outbox_discard(writer, filter, after_row, LIMIT_OUTBOX_BATCH, now_ms, &part);
+		if (err)
+			return err;
+		tally_add(&sum, &part);
+		after_row = part.last_row;
+	} while (part.more);
+	*ret_tally = sum;
+	return 0;
+}
+
+static int change_one(const struct effects_place *place, enum effects_change change, const struct outbox_filter *filter,
+	bool dry_run, struct outbox_tally *ret_tally)
+{
+	if (place->pool && change == EFFECTS_REPLAY)
+		return pool_replay(place->pool, filter, dry_run, ret_tally);
+	if (place->pool)
+		return pool_discard(place->pool, filter, dry_run, ret_tally);
+	if (dry_run)
+		return outbox_tally(place->writer, filter, ret_tally);
+	return change_store(place->writer, change, filter, ret_tally);
+}
+
+int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
+	bool dry_run, json_t **ret_reply)
+{
+	struct outbox_tally sum = {0};
+	json_t *unchanged = json_array(), *reply;
+	const struct outbox_filter *filter;
+	int err = unchanged ? 0 : ERR_MEMORY;
+
+	while (!err && (filter = selection_next(selection)) != NULL) {
+		struct outbox_tally part = {0};
+		err = change_one(place, change, filter, dry_run, &part);
+		if (err)
+			break;
+		tally_add(&sum, &part);
+		if (selection->ids && part.rows == 0 &&
+			json_array_append(unchanged, json_array_get(selection->ids, selection->next - 1)) != 0)
+			err = ERR_MEMORY;
+	}
+	if (err) {
+		json_decref(unchanged);
+		return err;
+	}
+	reply = json_pack("{s:I, s:o, s:o}", "rows", (json_int_t)sum.rows, "by", effects_json_tally(&sum), "unchanged",
+		unchanged);
+	if (!reply)
+		return ERR_MEMORY;
+	*ret_reply = reply;
+	return 0;
+}
+
+static int run_change(
+	const struct effects_place *place, enum effects_change change, const json_t *arguments, json_t **ret_reply)
+{
+	json_t *rest = json_copy((json_t *)(uintptr_t)arguments);
+	const json_t *dry_run = json_object_get(arguments, "dry_run");
+	struct selection selection;
+	char why[SELECTION_WHY];
+	int err;
+
+	if (!rest)
+		return ERR_MEMORY;
+	(void)json_object_del(rest, "dry_run");
+	err = selection_read(rest, "dead", clock_now_ms(), &selection, why);
+	if (!err)
+		err = effects_change(place, change, &selection, json_is_true(dry_run), ret_reply);
+	json_decref(rest);
+	return err;
+}
+
+static int named(const char *name, json_t **ret_reply)
+{
+	json_t *reply = json_pack("{s:s}", "name", name);
+
+	if (!reply)
+		return ERR_MEMORY;
+	*ret_reply = reply;
+	return 0;
+}
+
+/* `writer` or `pool`; which of them is not NULL. */
+static int pause(struct db *writer, struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	const char *name, *reason;
+	int err;
+
+	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s, s:s!}", "name", &name, "reason", &reason))
+		return ERR_INVALID;
+	err = pool ? pool_pause(pool, name, reason) : pause_add(writer, name, reason, clock_now_ms());
+	return err ? err : named(name, ret_reply);
+}
+
+static int resume(struct db *writer, struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	const char *name;
+	int err;
+
+	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s!}", "name", &name))
+		return ERR_INVALID;
+	err = pool ? pool_resume(pool, name) : pause_remove(writer, name);
+	return err ? err : named(name, ret_reply);
+}
+
+int effects_replay_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return run_change(&(struct effects_place){.writer = writer}, EFFECTS_REPLAY, arguments, ret_reply);
+}
+
+int effects_discard_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return run_change(&(struct effects_place){.writer = writer}, EFFECTS_DISCARD, arguments, ret_reply);
+}
+
+int effects_pause_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return pause(writer, NULL, arguments, ret_reply);
+}
+
+int effects_resume_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return resume(writer, NULL, arguments, ret_reply);
+}
+
+int effects_replay_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	return run_change(&(struct effects_place){.pool = pool}, EFFECTS_REPLAY, arguments, ret_reply);
+}
+
+int effects_discard_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	return run_change(&(struct effects_place){.pool = pool}, EFFECTS_DISCARD, arguments, ret_reply);
+}
+
+int effects_pause_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	return pause(NULL, pool, arguments, ret_reply);
+}
+
+int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	return resume(NULL, pool, arguments, ret_reply);
+}

@@ -1,0 +1,42 @@
+/*
+ * What operators do to effects, as commands (command.h) and as /admin routes do it: to a running pool, or to a store that no
+ * server owns.
+ *
+ *   effects.replay   {…selection, "dry_run"}             {"rows", "by":[{"effect","cause","rows"}], "unchanged":[id …]}
+ *   effects.discard  the same
+ *   effects.pause    {"name", "reason"}                  {"name"}      ERR_NOT_FOUND: no such effect or target
+ *   effects.resume   {"name"}                            {"name"}      ERR_NOT_FOUND: none such, or it is not paused
+ *
+ * "unchanged" are the ids of the selection that no row in the right state belongs to. A pause lasts until it is
+ * resumed, over restarts as well.
+ */
+#ifndef TOKENFIRST_SERVER_OPS_EFFECTS_COMMAND_H
+#define TOKENFIRST_SERVER_OPS_EFFECTS_COMMAND_H
+
+#include "background/delivery/operate.h"
+#include "server/ops/selection.h"
+
+enum effects_change { EFFECTS_REPLAY, EFFECTS_DISCARD };
+
+/*
+ * Where a change is made: in a running pool, or, without one, by the writer of a store inside a transaction of the
+ * caller's.
+ */
+struct effects_place {
+	struct pool *pool;
+	struct db *writer;
+};
+int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
+	bool dry_run, json_t **ret_reply) MUST_CHECK;
+
+/* For the table of command.c. */
+int effects_replay_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_discard_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_pause_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_resume_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_replay_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_discard_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_pause_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+
+#endif

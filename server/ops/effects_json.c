@@ -1,0 +1,73 @@
+#include "server/ops/effects_json.h"
+
+#include <string.h>
+
+#include "background/effects/effect.h"
+#include "config/clock.h"
+
+/* null for 0: it has not been. */
+static json_t *time_or_null(int64_t ms)
+{
+	char text[RFC3339_SIZE];
+
+	if (ms <= 0)
+		return json_null();
+	clock_rfc3339(text, ms);
+	return json_string(text);
+}
+
+/* What a stranger said need not be UTF-8. */
+static json_t *text_or_null(const char *text)
+{
+	json_t *json = text && *text ? json_string(text) : NULL;
+
+	return json ? json : json_null();
+}
+
+static json_t *log_of(const struct outbox_entry *entry)
+{
+	json_t *log = json_loads(entry->log, 0, NULL);
+
+	return log ? log : json_array();
+}
+
+json_t *effects_json_entry(const struct outbox_entry *entry, bool whole)
+{
+	const size_t name_len = strcspn(entry->effect, ".");
+	const char *target = entry->effect[name_len] ? entry->effect + name_len + 1 : NULL;
+	const bool pending = entry->state == EFFECT_PENDING;
+	char id[EFFECT_ID_SIZE];
+	json_t *json;
+
+	effect_id(id, entry->event_id, entry->effect, entry->part);
+	json = json_pack("{s:s, s:s, s:s, s:s, s:s%, s:s?, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id,
+		"event_id", entry->event_id, "type", entry->type, "subject", entry->subject, "effect", entry->effect,
+		name_len, "target", target, "recipient", text_or_null(entry->recipient), "delivery", entry->delivery,
+		"state", effect_state_text(entry->state), "attempts", entry->attempts, "cause",
+		text_or_null(entry->cause), "reason", text_or_null(entry->reason), "created",
+		time_or_null(entry->created_ms), "next_attempt", time_or_null(pending ? entry->due_ms : 0), "settled",
+		time_or_null(pending ? 0 : entry->settled_ms), "replayed", time_or_null(entry->replayed_ms));
+	if (json && whole &&
+		(json_object_set_new(json, "attempt_log", log_of(entry)) != 0 ||
+			json_object_set_new(json, "reply", text_or_null(entry->reply)) != 0)) {
+		json_decref(json);
+		json = NULL;
+	}
+	return json;
+}
+
+json_t *effects_json_tally(const struct outbox_tally *tally)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < tally->count; i++) {
+		const char *cause = tally->items[i].cause;
+		json_t *item = json_pack("{s:s, s:s?, s:I}", "effect", tally->items[i].effect, "cause",
+			*cause ? cause : NULL, "rows", (json_int_t)tally->items[i].rows);
+		if (json_array_append_new(list, item) != 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
