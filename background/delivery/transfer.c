@@ -132,7 +132,8 @@ static int set_common(struct transfer *transfer, const struct effect_config *con
 {
 	CURL *easy = transfer->easy;
 	int failed = 0;
-	failed += curl_easy_setopt(easy, CURLOPT_URL, config->url) != CURLE_OK;
+	const char *url = transfer->request.url != NULL ? transfer->request.url : config->url;
+	failed += curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK;
 	failed +=
 		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer->mail ? "smtp,smtps" : "http,https") != CURLE_OK;

@@ -5,12 +5,14 @@
  * http-protocol-binding): attributes as ce- headers, the event's data as the body.
  * `rabbitmq`: its management API's POST /api/exchanges/{vhost}/{name}/publish, with the plain envelope as the
  * payload and the event type as the routing key; it says in the reply whether any queue got the message.
+ * `azure-service-bus`: service_bus.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
+#include "background/effects/service_bus.h"
 
 /* ce-source: with ce-id it names an event uniquely; a relative reference is allowed (3.1.1 of the core spec). */
 #define SOURCE "/tokenfirst"
@@ -92,6 +94,8 @@ static int build(const struct effect_config *config, const struct effect_input *
 		err = cloudevents(request, event);
 	else if (effect_speaks(config, &effect_bus, "rabbitmq"))
 		err = rabbitmq(request, event, input->id, data);
+	else if (effect_speaks(config, &effect_bus, "azure-service-bus"))
+		err = service_bus_build(config, input, data, request, ret_why);
 	else
 		err = payload_post_envelope(request, event, input->id, data);
 	json_decref(data);
@@ -126,10 +130,24 @@ static void judge(const struct effect_config *config, const struct reply *reply,
 
 	if (accepted && effect_speaks(config, &effect_bus, "rabbitmq"))
 		judge_routed(reply, ret_verdict);
+	else if (effect_speaks(config, &effect_bus, "azure-service-bus"))
+		service_bus_judge(reply, ret_verdict);
 	else
 		verdict_standard(reply, false, ret_verdict);
 }
 
-static const char *const formats[] = {"cloudevents", "rabbitmq", "json", NULL};
+/* A signature is made of the name and the key, and they are not sent. */
+static bool own_auth(const struct effect_config *config)
+{
+	return config->auth.type == AUTH_BASIC && effect_speaks(config, &effect_bus, "azure-service-bus");
+}
 
-const struct effect_kind effect_bus = {.type = "bus", .formats = formats, .build = build, .judge = judge};
+static int check(const struct effect_config *config, struct buf *why)
+{
+	return effect_speaks(config, &effect_bus, "azure-service-bus") ? service_bus_check(config, why) : 0;
+}
+
+static const char *const formats[] = {"cloudevents", "azure-service-bus", "rabbitmq", "json", NULL};
+
+const struct effect_kind effect_bus = {
+	.type = "bus", .formats = formats, .build = build, .judge = judge, .own_auth = own_auth, .check = check};

@@ -1,5 +1,5 @@
 /*
- * Customer records. `hubspot`: batch upsert of contacts, keyed by email, a batch of one
+ * Customer records. `salesforce`: salesforce.h. `hubspot`: batch upsert of contacts, keyed by email, a batch of one
  * (https://developers.hubspot.com/docs/api-reference/crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert).
  * Keyed so, a repeat changes nothing.
  *
@@ -11,6 +11,7 @@
 
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
+#include "background/effects/salesforce.h"
 
 /* objectWriteTraceId comes back with the result, or in the context of an error. */
 static json_t *hubspot(const char *id, const char *email)
@@ -30,7 +31,9 @@ static int build(const struct effect_config *config, const struct effect_input *
 	if (err)
 		return err;
 	email = payload_text(data, "user.email");
-	if (!effect_speaks(config, &effect_crm, "hubspot"))
+	if (effect_speaks(config, &effect_crm, "salesforce"))
+		err = salesforce_build(config, event, data, request, ret_why);
+	else if (!effect_speaks(config, &effect_crm, "hubspot"))
 		err = payload_post_envelope(request, event, input->id, data);
 	else if (email)
 		err = payload_post(request, hubspot(input->id, email));
@@ -80,10 +83,12 @@ static void judge(const struct effect_config *config, const struct reply *reply,
 
 	if (parts && effect_speaks(config, &effect_crm, "hubspot"))
 		judge_parts(reply, ret_verdict);
+	else if (effect_speaks(config, &effect_crm, "salesforce"))
+		salesforce_judge(reply, ret_verdict);
 	else
 		verdict_standard(reply, false, ret_verdict);
 }
 
-static const char *const formats[] = {"hubspot", "json", NULL};
+static const char *const formats[] = {"hubspot", "salesforce", "json", NULL};
 
 const struct effect_kind effect_crm = {.type = "crm", .formats = formats, .build = build, .judge = judge};

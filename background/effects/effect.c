@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "background/effects/kinds.h"
+#include "background/effects/oauth2.h"
 #include "background/effects/sign.h"
 #include "background/telemetry/trace.h"
 
@@ -155,7 +156,8 @@ done:
 	return err;
 }
 
-static int add_authorization(struct request *request, const struct auth_config *auth)
+/* `token`: oauth2; another's is in its configuration. */
+static int add_authorization(struct request *request, const struct auth_config *auth, const char *token)
 {
 	switch (auth->type) {
 	case AUTH_NONE:
@@ -169,31 +171,32 @@ static int add_authorization(struct request *request, const struct auth_config *
 	case AUTH_HEADER:
 		return auth->name && auth->value ? request_add_header(request, auth->name, auth->value) : ERR_INVALID;
 	case AUTH_OAUTH2:
-		break;
+		return token ? add_text_header(request, "Authorization", "Bearer ", token) : ERR_INVALID;
 	}
 	return ERR_INVALID;
 }
 
-static int add_common(const struct effect_config *config, const struct event *event, const char *id, int64_t now_ms,
-	struct request *request, const char **ret_why)
+static int add_common(const struct effect_config *config, const struct effect_kind *kind,
+	const struct effect_input *input, struct request *request, const char **ret_why)
 {
 	char traceparent[TRACEPARENT_SIZE];
 	int err;
 
-	trace_child(traceparent, event->traceparent);
-	err = request_add_header(request, "Idempotency-Key", id);
+	trace_child(traceparent, input->event->traceparent);
+	err = request_add_header(request, "Idempotency-Key", input->id);
 	if (!err)
 		err = request_add_header(request, "User-Agent", "tokenfirst/" TOKENFIRST_VERSION);
 	if (!err)
 		err = request_add_header(request, "traceparent", traceparent);
 	if (err)
 		return err;
-	err = add_authorization(request, &config->auth);
+	if (!kind->own_auth || !kind->own_auth(config))
+		err = add_authorization(request, &config->auth, input->token);
 	if (err == ERR_INVALID)
 		*ret_why = "the configured authorization can't be sent as a header";
 	if (err || !config->secret)
 		return err;
-	err = sign_request(request, config->secret, id, now_ms);
+	err = sign_request(request, config->secret, input->id, input->now_ms);
 	if (err == ERR_INVALID)
 		*ret_why = "the configured secret is no base64 after \"whsec_\"";
 	return err;
@@ -212,7 +215,7 @@ int effect_build(const struct effect_config *config, const struct effect_input *
 	}
 	err = kind->build(config, input, request, &why);
 	if (!err && !kind->mail)
-		err = add_common(config, input->event, input->id, input->now_ms, request, &why);
+		err = add_common(config, kind, input, request, &why);
 	if (err == ERR_INVALID)
 		*ret_why = why;
 	return err;
@@ -235,7 +238,10 @@ static int verify_authorization(const struct effect_config *config, struct buf *
 	int err;
 
 	request_init(&request);
-	err = add_authorization(&request, &config->auth);
+	if (config->auth.type == AUTH_OAUTH2)
+		err = oauth2_request(&config->auth, &request);
+	else
+		err = add_authorization(&request, &config->auth, NULL);
 	request_release(&request);
 	if (err)
 		buf_append_text(why, "auth: incomplete, or holds what no HTTP header may hold");
@@ -259,7 +265,7 @@ int effect_verify(const struct effect_config *config, struct buf *why)
 		buf_append_text(why, "secret: no base64 after \"whsec_\"");
 		return ERR_INVALID;
 	}
-	if (!kind->mail)
+	if (!kind->mail && !(kind->own_auth && kind->own_auth(config)))
 		err = verify_authorization(config, why);
 	if (!err && kind->check)
 		err = kind->check(config, why);

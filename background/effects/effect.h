@@ -47,6 +47,7 @@ enum { REQUEST_HEADERS = 16 };
 /* What is to be sent. HTTP when `recipient` is NULL, else one mail to one recipient. */
 struct request {
 	const char *method;		/* static text; HTTP only */
+	char *url;			/* NULL: the configured one */
 	char *headers[REQUEST_HEADERS]; /* "Name: value", checked: no CR, LF or NUL */
 	size_t header_count;
 	struct buf body; /* HTTP */
@@ -132,6 +133,8 @@ struct effect_kind {
 		const char **ret_why);
 	/* NULL: verdict_standard. */
 	void (*judge)(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
+	/* Whether it makes use of config->auth itself, so that no header is made of it. NULL: never. */
+	bool (*own_auth)(const struct effect_config *config);
 	/* What of its own effect_verify asks: a missing template. NULL: nothing. */
 	int (*check)(const struct effect_config *config, struct buf *why);
 };

@@ -28,6 +28,7 @@ void request_release(struct request *request)
 {
 	for (size_t i = 0; i < request->header_count; i++)
 		free_wiped(request->headers[i]);
+	free(request->url);
 	free(request->sender);
 	free(request->recipient);
 	buf_release(&request->body);

@@ -76,6 +76,75 @@ Test(analytics, an_event_about_nobody_stands_for_itself)
 		   "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"context\":{},\"properties\":{\"size\":3}}");
 }
 
+static bool has_header(const char *name)
+{
+	for (size_t i = 0; i < request.header_count; i++) {
+		if (strncmp(request.headers[i], name, strlen(name)) == 0 && request.headers[i][strlen(name)] == ':')
+			return true;
+	}
+	return false;
+}
+
+static void choose_posthog(void)
+{
+	config.format = "posthog";
+	config.auth = (struct auth_config){.type = AUTH_BEARER, .token = "phc_key"};
+}
+
+/* The uuid was made with Python's hashlib and uuid. */
+Test(analytics, posthog_captures_one_event)
+{
+	choose_posthog();
+	cr_assert_eq(build(USER, login), 0);
+	cr_assert_str_eq(request.method, "POST");
+	check_body("{\"api_key\":\"phc_key\",\"uuid\":\"d6e60cf9-6e4f-8deb-916b-dde8571df5db\","
+		   "\"event\":\"user.login\",\"distinct_id\":\"" USER "\","
+		   "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"properties\":{\"method\":\"password\","
+		   "\"request_id\":\"r-1\",\"$ip\":\"127.0.0.1\",\"$raw_user_agent\":\"curl/7.88.1\"}}");
+	cr_assert_null(strstr(request.body.data, "alice"));
+}
+
+Test(analytics, posthog_has_the_key_in_the_body_alone)
+{
+	choose_posthog();
+	cr_assert_eq(build(USER, login), 0);
+	cr_assert(has_header("Idempotency-Key"));
+	cr_assert_not(has_header("Authorization"));
+	request_release(&request);
+	config.format = "segment";
+	cr_assert_eq(build(USER, login), 0);
+	cr_assert(has_header("Authorization"));
+}
+
+Test(analytics, posthog_makes_no_person_of_nobody)
+{
+	choose_posthog();
+	cr_assert_eq(build("", "{\"size\":3}"), 0);
+	check_body("{\"api_key\":\"phc_key\",\"uuid\":\"d6e60cf9-6e4f-8deb-916b-dde8571df5db\","
+		   "\"event\":\"user.login\",\"distinct_id\":\"" EVENT "\","
+		   "\"timestamp\":\"2026-01-02T03:04:05.678Z\",\"properties\":{\"size\":3,"
+		   "\"$process_person_profile\":false}}");
+}
+
+Test(analytics, posthog_without_a_key_is_told_at_start)
+{
+	struct buf text;
+
+	choose_posthog();
+	buf_init(&text, 1000);
+	cr_assert_eq(effect_verify(&config, &text), 0);
+	config.auth.token = NULL;
+	cr_assert_eq(effect_verify(&config, &text), ERR_INVALID);
+	config.auth = (struct auth_config){.type = AUTH_NONE};
+	cr_assert_eq(effect_verify(&config, &text), ERR_INVALID);
+	config.auth = (struct auth_config){.type = AUTH_BASIC, .username = "phc_key"};
+	cr_assert_eq(effect_verify(&config, &text), ERR_INVALID);
+	cr_assert_not_null(strstr(text.data, "API key"));
+	config.format = "segment";
+	cr_assert_eq(effect_verify(&config, &text), 0);
+	buf_release(&text);
+}
+
 Test(analytics, json_carries_everything)
 {
 	config.format = "json";
