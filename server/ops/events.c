@@ -1,5 +1,6 @@
 #include "server/ops/events.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "background/delivery/pool.h"
@@ -9,78 +10,165 @@
 #include "server/auth/bearer.h"
 #include "server/auth/users.h"
 
-/* One effect as the answer shows it. `due_ms` 0: no next attempt. */
-static json_t *effect_json(const char *name, const char *delivery, const char *state, const char *log, int64_t due_ms,
-	const char *cause, const char *reason)
+/* One event's effects on their way into the answer. */
+struct effect_list {
+	struct app *app;
+	const char *event_id;
+	bool admin;
+	json_t *list;
+};
+
+/* One effect as the answer shows it. */
+struct shown {
+	const char *name, *delivery, *state, *log, *cause, *reason;
+	const char *recipient; /* NULL: not to be shown */
+	int part;
+	int64_t due_ms; /* of a pending one */
+};
+
+static const char *text_or_null(const char *text)
 {
-	char next[RFC3339_SIZE];
-	json_t *attempts = log != NULL ? json_loads(log, 0, NULL) : NULL;
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static struct target *find_target(struct app *app, const char *name)
+{
+	size_t count;
+	struct target *targets = pool_targets(app->pool, &count);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(targets[i].config->name, name) == 0)
+			return &targets[i];
+	return NULL;
+}
+
+/*
+ * When and why a pending effect is next tried. What its target is waiting for comes before what the effect itself waits for.
+ * `ret_next_ms` 0: nobody can tell.
+ */
+static const char *next_attempt(const struct target *target, const struct shown *shown, int64_t *ret_next_ms)
+{
+	const char *parked = target != NULL ? target_parked(target, clock_now_ms()) : NULL;
+	int64_t until_ms = parked != NULL ? atomic_load(&target->parked_until_ms) : 0;
+	*ret_next_ms = until_ms > shown->due_ms ? until_ms : shown->due_ms;
+	if (target == NULL || until_ms == INT64_MAX)
+		*ret_next_ms = 0;
+	if (target == NULL)
+		return "no such effect is configured any more";
+	return parked;
+}
+
+static int add_effect(struct effect_list *effects, const struct shown *shown)
+{
+	const struct target *target = find_target(effects->app, shown->name);
+	bool pending = strcmp(shown->state, effect_state_text(EFFECT_PENDING)) == 0;
+	char id[EFFECT_ID_SIZE], next[RFC3339_SIZE];
+	int64_t next_ms = 0;
+	const char *waits_for = pending ? next_attempt(target, shown, &next_ms) : NULL;
+	json_t *attempts = shown->log != NULL ? json_loads(shown->log, 0, NULL) : NULL;
+
+	effect_id(id, effects->event_id, shown->name, shown->part);
 	if (attempts == NULL)
 		attempts = json_array();
-	if (due_ms > 0)
-		clock_rfc3339(next, due_ms);
-	return json_pack("{s:s, s:s, s:s, s:o, s:s?, s:s?, s:s?}", "name", name, "delivery", delivery, "state", state,
-		"attempts", attempts, "next_attempt", due_ms > 0 ? next : NULL, "cause",
-		cause != NULL && cause[0] != '\0' ? cause : NULL, "reason",
-		reason != NULL && reason[0] != '\0' ? reason : NULL);
+	if (next_ms > 0)
+		clock_rfc3339(next, next_ms);
+	json_t *entry = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s?, s:s?, s:s?, s:s?}", "id", id, "name", shown->name,
+		"delivery", shown->delivery, "state", shown->state, "attempts", attempts, "next_attempt",
+		next_ms > 0 ? next : NULL, "waits_for", waits_for, "cause", text_or_null(shown->cause), "reason",
+		text_or_null(shown->reason));
+	int failed = entry == NULL;
+	if (!failed && target != NULL && target->config->target != NULL) {
+		failed |= json_object_set_new(entry, "effect", json_string(target->config->effect)) != 0;
+		failed |= json_object_set_new(entry, "target", json_string(target->config->target)) != 0;
+	}
+	if (!failed && shown->part > 0)
+		failed |= json_object_set_new(entry, "part", json_integer(shown->part)) != 0;
+	if (!failed && shown->part > 0 && text_or_null(shown->recipient) != NULL)
+		failed |= json_object_set_new(entry, "recipient", json_string(shown->recipient)) != 0;
+	if (failed)
+		json_decref(entry);
+	return !failed && json_array_append_new(effects->list, entry) == 0 ? 0 : ERR_MEMORY;
 }
 
 static int add_row(void *arg, const struct outbox_effect *effect)
 {
-	bool pending = effect->state == EFFECT_PENDING;
-	json_t *entry = effect_json(effect->effect, effect->delivery, effect_state_text(effect->state), effect->log,
-		pending ? effect->due_ms : 0, effect->cause, effect->reason);
-	return json_array_append_new(arg, entry) == 0 ? 0 : ERR_MEMORY;
+	struct effect_list *effects = arg;
+	const struct shown shown = {
+		.name = effect->effect,
+		.delivery = effect->delivery,
+		.state = effect_state_text(effect->state),
+		.log = effect->log,
+		.cause = effect->cause,
+		.reason = effect->reason,
+		/* the other addresses that a mail goes to are the operator's matter, not the user's */
+		.recipient = effects->admin ? effect->recipient : NULL,
+		.part = effect->part,
+		.due_ms = effect->due_ms,
+	};
+	return add_effect(effects, &shown);
 }
 
 struct memory_effect {
-	json_t *list;
+	struct effect_list *effects;
 	const char *name;
+	int part, err;
 };
 
 static void add_memory(void *arg, const struct recent_state *state)
 {
-	const struct memory_effect *effect = arg;
-	bool pending = strcmp(state->state, effect_state_text(EFFECT_PENDING)) == 0;
-	(void)json_array_append_new(
-		effect->list, effect_json(effect->name, delivery_text(DELIVERY_FIRE_AND_FORGET), state->state,
-				      state->log, pending ? state->due_ms : 0, NULL, state->reason));
+	struct memory_effect *effect = arg;
+	const struct shown shown = {
+		.name = effect->name,
+		.delivery = delivery_text(DELIVERY_FIRE_AND_FORGET),
+		.state = state->state,
+		.log = state->log,
+		.reason = state->reason,
+		.part = effect->part,
+		.due_ms = state->due_ms,
+	};
+	effect->err = add_effect(effect->effects, &shown);
 }
 
-static bool has_row(const json_t *list, const char *name)
+static bool has_row(const json_t *list, const char *id)
 {
-	size_t i;
-	json_t *entry;
-	json_array_foreach(
-		list, i, entry) if (strcmp(json_string_value(json_object_get(entry, "name")), name) == 0) return true;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_object_get(json_array_get(list, i), "id")), id) == 0)
+			return true;
 	return false;
 }
 
 /* Effects without rows: from memory, or unknown after a restart. One that was spilled has a row by now. */
-static int add_unrecorded(struct app *app, const char *event_id, char *names, json_t *list)
+static int add_unrecorded(struct effect_list *effects, char *keys)
 {
 	char *rest = NULL;
-	for (char *name = strtok_r(names, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
-		struct memory_effect effect = {.list = list, .name = name};
-		if (has_row(list, name))
+	int err = 0;
+	for (char *key = strtok_r(keys, ",", &rest); err == 0 && key != NULL; key = strtok_r(NULL, ",", &rest)) {
+		char id[EFFECT_ID_SIZE], event_id[ID_SIZE], name[LIMIT_TARGET_KEY + 1];
+		struct memory_effect effect = {.effects = effects, .name = name};
+		struct shown unknown = {
+			.name = name,
+			.delivery = delivery_text(DELIVERY_FIRE_AND_FORGET),
+			.state = "unknown",
+			.reason = "not recorded, and the server has restarted or forgotten it since",
+		};
+		(void)snprintf(id, sizeof(id), "%s-%s", effects->event_id, key);
+		if (!effect_id_parse(id, event_id, name, &effect.part) || has_row(effects->list, id))
 			continue;
-		int err = recent_find(pool_recent(app->pool), event_id, name, add_memory, &effect);
-		if (err == ERR_NOT_FOUND)
-			err = json_array_append_new(list,
-				effect_json(name, delivery_text(DELIVERY_FIRE_AND_FORGET), "unknown", NULL, 0, NULL,
-					"not recorded, and the server has restarted or forgotten it since"));
-		if (err != 0)
-			return ERR_MEMORY;
+		unknown.part = effect.part;
+		err = recent_find(pool_recent(effects->app->pool), event_id, key, add_memory, &effect);
+		err = err == ERR_NOT_FOUND ? add_effect(effects, &unknown) : err != 0 ? err : effect.err;
 	}
-	return 0;
+	return err;
 }
 
 /* An event of somebody else's is not found, as one that does not exist is. */
-static bool may_see(struct db *db, const struct session_owner *owner, const struct outbox_event *event)
+static bool may_see(const struct session_owner *owner, const struct outbox_event *event, bool admin)
+{
+	return admin || owner->user_id == event->user_id;
+}
+
+static bool is_admin(struct db *db, const struct session_owner *owner)
 {
 	struct user user;
-	if (owner->user_id == event->user_id)
-		return true;
 	return users_find_by_public_id(db, owner->public_id, &user) == 0 && user.admin;
 }
 
@@ -90,33 +178,34 @@ void events_show(struct exchange *x, struct request_thread *thread)
 	const char *id = exchange_parameter(x);
 	struct session_owner owner;
 	struct outbox_event event = {0};
-	json_t *effects = NULL;
+	struct effect_list effects = {.app = app, .event_id = id};
 	char created[RFC3339_SIZE];
 	int err;
 
 	if (bearer_authenticate(x, thread, &owner) != 0)
 		return;
 	err = id_valid(id) ? outbox_find_event(thread->db, id, &event) : ERR_NOT_FOUND;
-	if (err == 0 && !may_see(thread->db, &owner, &event))
+	effects.admin = err == 0 && is_admin(thread->db, &owner);
+	if (err == 0 && !may_see(&owner, &event, effects.admin))
 		err = ERR_NOT_FOUND;
 	if (err != 0)
 		goto done;
 
-	effects = json_array();
-	err = effects != NULL ? outbox_event_effects(thread->db, event.row, add_row, effects) : ERR_MEMORY;
+	effects.list = json_array();
+	err = effects.list != NULL ? outbox_event_effects(thread->db, event.row, add_row, &effects) : ERR_MEMORY;
 	if (err == 0)
-		err = add_unrecorded(app, id, event.unrecorded, effects);
+		err = add_unrecorded(&effects, event.unrecorded);
 	if (err != 0)
 		goto done;
 	clock_rfc3339(created, event.created_ms);
 	exchange_answer_json(x, 200,
 		json_pack("{s:s, s:s, s:s, s:s, s:O}", "event_id", id, "type", event.type, "subject", event.subject,
-			"created", created, "effects", effects));
+			"created", created, "effects", effects.list));
 done:
 	if (err == ERR_NOT_FOUND)
 		exchange_problem(x, 404, "event_not_found", "There is no such event, or it is not yours to see.");
 	else if (err != 0)
 		exchange_problem_retry(x, 503, "unavailable", "The event can't be read right now.", 1000);
-	json_decref(effects);
+	json_decref(effects.list);
 	outbox_event_release(&event);
 }
