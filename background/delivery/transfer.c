@@ -302,6 +302,14 @@ static enum transport timeout_kind(CURL *easy)
 	return resolved_us > 0 ? TRANSPORT_TIMEOUT : TRANSPORT_DNS;
 }
 
+/* curl keeps a header line until it is whole, and one beyond its own limit (100 KiB) comes as a lack of memory. */
+static enum transport memory_kind(CURL *easy)
+{
+	curl_off_t ready_us = 0;
+	(void)curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+	return ready_us > 0 ? TRANSPORT_TOO_LARGE : TRANSPORT_CONNECT;
+}
+
 static enum transport transport_of(const struct transfer *transfer, CURLcode result)
 {
 	if (transfer->too_large)
@@ -313,6 +321,12 @@ static enum transport transport_of(const struct transfer *transfer, CURLcode res
 		return timeout_kind(transfer->easy);
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return TRANSPORT_DNS;
+	case CURLE_OUT_OF_MEMORY:
+		return memory_kind(transfer->easy);
+#if LIBCURL_VERSION_NUM >= 0x080600
+	case CURLE_TOO_LARGE: /* what later versions say instead */
+		return TRANSPORT_TOO_LARGE;
+#endif
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
