@@ -110,8 +110,8 @@ static void check_format(const struct option_scope *scope, const struct effect_t
 		scope_error(scope, "format", "%s has no formats", type->name);
 }
 
-/* "user.login", "user.*", "*": parts of letters, digits, _ and -, the last of which may be a star. */
-static bool pattern_valid(const char *pattern)
+/* Parts of letters, digits, _ and -, the last of which may be a star. */
+bool pattern_valid(const char *pattern)
 {
 	static const char part[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
@@ -134,8 +134,8 @@ static void check_goes_with(const struct option_scope *scope, const char *option
 
 	if (fits || !scope_given(scope, option))
 		return;
-	(void)snprintf(path, sizeof path, "%s%s", scope->prefix, option);
-	(void)snprintf(delivery_path, sizeof delivery_path, "%sdelivery", scope->prefix);
+	scope_path(scope, option, path);
+	scope_path(scope, "delivery", delivery_path);
 	if (sources_rank(scope->sources, delivery_path) > sources_rank(scope->sources, path))
 		scope_warn(scope, option, "is for delivery \"%s\" and says nothing now", delivery);
 	else
@@ -148,11 +148,12 @@ static void check_auth(const struct option_scope *scope, const struct effect_con
 		const char *path;
 		enum auth_type type;
 	} parts[] = {{"auth.token", AUTH_BEARER}, {"auth.username", AUTH_BASIC}, {"auth.password", AUTH_BASIC},
-		{"auth.name", AUTH_HEADER}, {"auth.value", AUTH_HEADER}};
-	static const char *const names[] = {"none", "bearer", "basic", "header"};
+		{"auth.name", AUTH_HEADER}, {"auth.value", AUTH_HEADER}, {"auth.token_url", AUTH_OAUTH2},
+		{"auth.client_id", AUTH_OAUTH2}, {"auth.client_secret", AUTH_OAUTH2}};
+	static const char *const names[] = {"none", "bearer", "basic", "header", "oauth2"};
 
 	if (json_is_object(scope_find(scope, "auth")) && !scope_given(scope, "auth.type")) {
-		scope_error(scope, "auth.type", "is missing: bearer, basic or header");
+		scope_error(scope, "auth.type", "is missing: bearer, basic, header or oauth2");
 		return;
 	}
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -162,6 +163,12 @@ static void check_auth(const struct option_scope *scope, const struct effect_con
 		else if (given && !fits)
 			scope_error(scope, parts[i].path, "is for auth \"%s\" only", names[parts[i].type]);
 	}
+	if (scope_given(scope, "auth.scope") && effect->auth.type != AUTH_OAUTH2)
+		scope_error(scope, "auth.scope", "is for auth \"oauth2\" only");
+	if (effect->auth.token_url)
+		report(scope, "auth.token_url", token_url_fault(effect->auth.token_url));
+	if (effect->auth.scope)
+		report(scope, "auth.scope", scope_fault(effect->auth.scope));
 	if (mail && effect->auth.type != AUTH_NONE && effect->auth.type != AUTH_BASIC)
 		scope_error(scope, "auth.type", "must be basic for an email effect: the SMTP login");
 	if (effect->auth.name)
@@ -207,6 +214,8 @@ void effect_check(const struct option_scope *scope, const struct effect_config *
 		check_goes_with(scope, "on_failure", effect->delivery == DELIVERY_INLINE, "inline");
 	}
 	check_file(scope, "ca", effect->ca);
+	if (scope_given(scope, "rate.burst") && !scope_given(scope, "rate.per_second"))
+		scope_error(scope, "rate.per_second", "is missing: rate.burst goes with it");
 	if (!type)
 		return; /* what else is right depends on it */
 	check_format(scope, type, effect->format);

@@ -1,5 +1,6 @@
 #include "config/endpoint.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -67,6 +68,48 @@ const char *url_fault(const char *url, enum url_kind kind)
 					 : "must begin with http:// or https://";
 	curl_url_cleanup(parsed);
 	return fault;
+}
+
+/* localhost, 127.0.0.0/8 in dots, or [::1]. When it can't be told, it is not. */
+static bool is_loopback(CURLU *url)
+{
+	char *host = NULL;
+	struct in_addr address;
+
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0))
+		return false;
+	bool loopback = !strcasecmp(host, "localhost") || !strcmp(host, "[::1]") ||
+			(inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+	curl_free(host);
+	return loopback;
+}
+
+const char *token_url_fault(const char *url)
+{
+	CURLU *parsed = NULL;
+	const char *fault = url_fault(url, URL_HTTP);
+
+	if (fault)
+		return fault;
+	parsed = curl_url();
+	if (!parsed || curl_url_set(parsed, CURLUPART_URL, url, 0))
+		fault = "can't be checked: out of memory";
+	else if (!part_is(parsed, CURLUPART_SCHEME, "https", "https") && !is_loopback(parsed))
+		fault = "must begin with https://; http:// is for an address of this machine only";
+	curl_url_cleanup(parsed);
+	return fault;
+}
+
+const char *scope_fault(const char *scope)
+{
+	char before = ' ';
+
+	for (; *scope; scope++) {
+		if (*scope < ' ' || *scope > '~' || strchr("\"\\", *scope) || (before == ' ' && *scope == ' '))
+			return "must be words of plain ASCII with one blank between";
+		before = *scope;
+	}
+	return before == ' ' ? "must not begin or end with a blank" : NULL;
 }
 
 static bool is_port(const char *text)

@@ -16,6 +16,12 @@ enum url_kind {
 /* By curl's own URL parser. Credentials and fragments are refused in all of them. */
 const char *url_fault(const char *url, enum url_kind kind);
 
+/* As URL_HTTP, but http only to an address of this machine: a secret goes there (RFC 6749 3.2 wants TLS). */
+const char *token_url_fault(const char *url);
+
+/* The scope of an OAuth token: words of printable ASCII without " and \, one blank between (RFC 6749 3.3). */
+const char *scope_fault(const char *scope);
+
 /* HOST:PORT or [IPv6]:PORT, port 0 to 65535. */
 const char *listen_fault(const char *address);
 

@@ -22,6 +22,17 @@ static char *format_message(const char *format, va_list args)
 	return text;
 }
 
+static bool known(const struct config_errors *findings, const struct config_error *item)
+{
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct config_error *other = &findings->items[i];
+		if (!strcmp(other->place, item->place) && !strcmp(other->path, item->path) &&
+			!strcmp(other->message, item->message))
+			return true;
+	}
+	return false;
+}
+
 void findings_add(struct config_errors *findings, const char *place, const char *path, const char *format, va_list args)
 {
 	struct config_error item = {NULL, NULL, NULL};
@@ -31,11 +42,12 @@ void findings_add(struct config_errors *findings, const char *place, const char 
 		item.path = strdup(path);
 		item.message = format_message(format, args);
 	}
-	if (item.place && item.path && item.message) {
+	bool whole = item.place && item.path && item.message;
+	if (whole && !known(findings, &item)) {
 		findings->items[findings->count++] = item;
 		return;
 	}
-	findings->more++;
+	findings->more += !whole;
 	free(item.place);
 	free(item.path);
 	free(item.message);

@@ -21,6 +21,7 @@
 #define LIMIT_DISPATCH	     128	/* rows that one event may cause */
 #define LIMIT_SECRETS	     8		/* secrets that sign one request, for rotation */
 #define LIMIT_SERVICES	     32		/* services that may hand over events */
+#define LIMIT_SERVICE_TOKEN  16		/* bytes that the token of a service has at least */
 #define LIMIT_EFFECT_NAME    40		/* bytes of an effect's name */
 #define LIMIT_EFFECT_EVENTS  32		/* patterns in one effect's `on` */
 #define LIMIT_SECRET_FILE    (64 << 10) /* bytes of a {"file": …} value */

@@ -5,6 +5,7 @@
 #include "config/locate.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct cursor {
@@ -56,10 +57,31 @@ static size_t match(const char *begin, const char *end, const char *path)
 	json_t *key = json_loadb(begin, (size_t)(end - begin), JSON_DECODE_ANY, NULL);
 	size_t len = json_string_length(key);
 
-	if (!len || strncmp(json_string_value(key), path, len) != 0 || (path[len] && path[len] != '.'))
+	if (!len || strncmp(json_string_value(key), path, len) != 0 || (path[len] && !strchr(".[", path[len])))
 		len = 0;
 	json_decref(key);
 	return len;
+}
+
+/*
+ * From "[1]" of `path` to that item of the list which comes next, at its first byte. What follows the index in the
+ * path; NULL: there is no such item.
+ */
+static const char *enter_list(struct cursor *cursor, const char *path)
+{
+	char *end = NULL;
+	unsigned long index = strtoul(path + 1, &end, 10);
+
+	skip_gap(cursor);
+	if (*cursor->at != '[' || *end != ']')
+		return NULL;
+	skip_token(cursor);
+	skip_gap(cursor);
+	for (; index && *cursor->at && *cursor->at != ']'; index--) {
+		skip_value(cursor);
+		skip_gap(cursor);
+	}
+	return *cursor->at && *cursor->at != ']' ? end + 1 : NULL;
 }
 
 size_t locate_line(const char *text, const char *path)
@@ -83,7 +105,13 @@ size_t locate_line(const char *text, const char *path)
 			skip_value(&cursor);
 			continue;
 		}
-		path += len + 1;
+		path += len;
+		if (*path == '[') {
+			path = enter_list(&cursor, path);
+			if (!path || !*path)
+				return path ? cursor.line : 0;
+		}
+		path++;
 		skip_gap(&cursor);
 		if (*cursor.at != '{')
 			return 0;

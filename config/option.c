@@ -21,9 +21,28 @@ const struct option *option_find(const struct option_table *table, const char *p
 	return NULL;
 }
 
-static void full_path(const struct option_scope *scope, const char *path, char ret_path[LIMIT_CONFIG_PATH])
+static bool said(const struct sources *sources, const char *prefix, const char *path, size_t len)
 {
-	(void)snprintf(ret_path, LIMIT_CONFIG_PATH, "%s%s", scope->prefix, path);
+	char full[LIMIT_CONFIG_PATH];
+
+	(void)snprintf(full, sizeof full, "%s%.*s", prefix, (int)len, path);
+	return sources_find(sources, full) != NULL;
+}
+
+/* Whether `path` is the effect's business and not that of its target. */
+static bool is_outer(const struct option_scope *scope, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (!scope->outer || !path[0] || said(scope->sources, scope->prefix, path, strlen(path)))
+		return false;
+	/* what is missing belongs to the object that lacks it */
+	return scope_given(scope, path) || !dot || !said(scope->sources, scope->prefix, path, (size_t)(dot - path));
+}
+
+void scope_path(const struct option_scope *scope, const char *path, char ret_path[LIMIT_CONFIG_PATH])
+{
+	(void)snprintf(ret_path, LIMIT_CONFIG_PATH, "%s%s", is_outer(scope, path) ? scope->outer : scope->prefix, path);
 	size_t len = strlen(ret_path);
 	if (!path[0] && len)
 		ret_path[len - 1] = '\0'; /* "effects.crm." as a whole is "effects.crm" */
@@ -34,7 +53,7 @@ void scope_error(const struct option_scope *scope, const char *path, const char 
 	char full[LIMIT_CONFIG_PATH];
 	va_list args;
 
-	full_path(scope, path, full);
+	scope_path(scope, path, full);
 	va_start(args, format);
 	sources_finding(scope->sources, scope->sources->errors, full, format, args);
 	va_end(args);
@@ -45,7 +64,7 @@ void scope_warn(const struct option_scope *scope, const char *path, const char *
 	char full[LIMIT_CONFIG_PATH];
 	va_list args;
 
-	full_path(scope, path, full);
+	scope_path(scope, path, full);
 	va_start(args, format);
 	sources_finding(scope->sources, scope->sources->warnings, full, format, args);
 	va_end(args);
@@ -55,7 +74,9 @@ json_t *scope_find(const struct option_scope *scope, const char *path)
 {
 	char full[LIMIT_CONFIG_PATH];
 
-	full_path(scope, path, full);
+	if (scope->merged)
+		return sources_member(scope->merged, path);
+	(void)snprintf(full, sizeof full, "%s%s", scope->prefix, path);
 	return sources_find(scope->sources, full);
 }
 
@@ -133,19 +154,29 @@ void option_describe(const struct option *row, char *ret_text, size_t size)
 	case OPTION_MAP:
 		(void)snprintf(ret_text, size, "objects by name");
 		break;
+	case OPTION_OBJECTS:
+		(void)snprintf(ret_text, size, "a list of 1 to %" PRId64 " objects", row->max);
+		break;
 	}
+}
+
+void option_set(const struct option_scope *scope, const struct option *row, const char *text)
+{
+	json_t *value = option_value(row, text);
+
+	if (value)
+		option_read(scope, row, value);
+	else
+		scope->sources->no_memory = true;
+	json_decref(value);
 }
 
 void option_defaults(const struct option_scope *scope)
 {
 	for (size_t i = 0; i < scope->table->count; i++) {
 		const struct option *row = &scope->table->rows[i];
-		json_t *value = row->fallback ? option_value(row, row->fallback) : NULL;
-		if (value)
-			option_read(scope, row, value);
-		else if (row->fallback)
-			scope->sources->no_memory = true;
-		json_decref(value);
+		if (row->fallback)
+			option_set(scope, row, row->fallback);
 	}
 }
 

@@ -27,6 +27,7 @@ enum option_type {
 	OPTION_BOOL,	 /* bool */
 	OPTION_LIST,	 /* char ** and a size_t: texts */
 	OPTION_MAP,	 /* objects by name, read by their own table */
+	OPTION_OBJECTS,	 /* a list of objects, read by their own table */
 };
 
 struct option {
@@ -52,13 +53,25 @@ struct option_table {
 /* Row with exactly this path; NULL: none. */
 const struct option *option_find(const struct option_table *table, const char *path);
 
-/* A struct being filled: its table, and the path that leads to it ("" or "effects.crm."). */
+/*
+ * A struct being filled: its table, and the path that leads to it ("" or "effects.crm."). One of several targets of
+ * an effect ("effects.hooks.urls[1].") has in `outer` the effect's own path ("effects.hooks."), which speaks where the
+ * target says nothing, and in `merged` what both say together. Else these are NULL.
+ */
 struct option_scope {
 	struct sources *sources;
 	const struct option_table *table;
 	const char *prefix;
+	const char *outer;
+	json_t *merged;
 	void *base;
 };
+
+/*
+ * The full path of `path`, which is relative to the scope, as findings name it: of a target, what it says itself is in
+ * the list, what it says nothing about is its effect's.
+ */
+void scope_path(const struct option_scope *scope, const char *path, char ret_path[LIMIT_CONFIG_PATH]);
 
 /* Findings at `path`, which is relative to the scope; "" is the scope as a whole. */
 void scope_error(const struct option_scope *scope, const char *path, const char *format, ...)
@@ -76,8 +89,14 @@ json_t *option_value(const struct option *row, const char *text);
 /* Checks `value` against its row and stores it in the scope's struct, or reports what is wrong. */
 void option_read(const struct option_scope *scope, const struct option *row, const json_t *value);
 
+/* Whether `value` is what a row of OPTION_OBJECTS takes. */
+bool option_objects(const struct option *row, const json_t *value);
+
 /* What a row takes, for messages and help: "a number from 1 to 64", "one of a, b". */
 void option_describe(const struct option *row, char *ret_text, size_t size);
+
+/* A value, as it would be written after --set, into the struct. */
+void option_set(const struct option_scope *scope, const struct option *row, const char *text);
 
 /* Every row's default into the struct; rows without one are left as they are (zero). */
 void option_defaults(const struct option_scope *scope);

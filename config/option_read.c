@@ -198,6 +198,16 @@ static void read_list(const struct option_scope *scope, const struct option *row
 	*at_count = used;
 }
 
+bool option_objects(const struct option *row, const json_t *value)
+{
+	const size_t count = json_array_size(value);
+	bool objects = count > 0 && count <= (size_t)row->max;
+
+	for (size_t i = 0; i < count; i++)
+		objects = objects && json_is_object(json_array_get(value, i));
+	return objects;
+}
+
 void option_read(const struct option_scope *scope, const struct option *row, const json_t *value)
 {
 	bool truth = json_is_true(value);
@@ -235,6 +245,10 @@ void option_read(const struct option_scope *scope, const struct option *row, con
 		break;
 	case OPTION_MAP:
 		if (!json_is_object(value))
+			refuse(scope, row, value);
+		break;
+	case OPTION_OBJECTS:
+		if (!option_objects(row, value))
 			refuse(scope, row, value);
 		break;
 	}

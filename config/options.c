@@ -117,6 +117,27 @@ static const struct option rows[] = {
 		.fallback = "25s",
 		AT(background.drain_ms),
 		.doc = "time that an orderly stop gives to effects under way; the rest is kept in the outbox"},
+	{.path = "background.drain_delay",
+		.type = OPTION_DURATION,
+		.min = 0,
+		.max = 300 * SECOND,
+		.fallback = "0s",
+		AT(background.drain_delay_ms),
+		.doc = "between /health/ready saying 503 and the end of accepting, for balancers to notice"},
+	{.path = "retention.delivered",
+		.type = OPTION_DURATION,
+		.min = 0,
+		.max = 3650 * DAY,
+		.fallback = "24h",
+		AT(retention.delivered_ms),
+		.doc = "time for which effects that were delivered are kept"},
+	{.path = "retention.dead",
+		.type = OPTION_DURATION,
+		.min = 0,
+		.max = 3650 * DAY,
+		.fallback = "30d",
+		AT(retention.dead_ms),
+		.doc = "time for which dead letters are kept, to be replayed"},
 	{.path = "tls.certificate",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
@@ -231,6 +252,10 @@ static const struct option rows[] = {
 	{.path = "effects",
 		.type = OPTION_MAP,
 		.doc = "what follows a login or another event; each has the options effects.NAME.… below"},
+	{.path = "services",
+		.type = OPTION_MAP,
+		.doc = "programs that may hand over events (POST /events), each with the options services.NAME.… "
+		       "below"},
 };
 
 const struct option_table server_options = {rows, sizeof rows / sizeof rows[0]};
@@ -260,6 +285,15 @@ static void help_effect_types(FILE *out)
 			(void)fprintf(out, "%s%s", format == type->formats ? "(" : ", ", *format);
 		(void)fprintf(out, "%s%s\n", type->formats ? ") " : "", type->mail ? "smtp, smtps" : "http, https");
 	}
+	(void)fputs("\nDefaults that a type has of its own:\n", out);
+	for (size_t i = 0; i < effect_type_count; i++) {
+		for (size_t j = 0; j < effect_options.count; j++) {
+			const struct option *row = &effect_options.rows[j];
+			const char *own = effect_default(effect_types[i].name, row);
+			if (own)
+				(void)fprintf(out, "  %s: %s %s\n", effect_types[i].name, row->path, own);
+		}
+	}
 }
 
 void options_help(FILE *out)
@@ -270,6 +304,9 @@ void options_help(FILE *out)
 	(void)fputc('\n', out);
 	for (size_t i = 0; i < effect_options.count; i++)
 		option_help(&effect_options.rows[i], "effects.NAME.", out);
+	(void)fputc('\n', out);
+	for (size_t i = 0; i < service_options.count; i++)
+		option_help(&service_options.rows[i], "services.NAME.", out);
 	(void)fputc('\n', out);
 	help_effect_types(out);
 }

@@ -1,7 +1,6 @@
 /*
- * THE table of one effect's options, the types of effects, and the map that holds them.
+ * THE table of one effect's options, and the types of effects.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/tables.h"
@@ -11,24 +10,41 @@
 #define HOUR	  (3600 * SECOND)
 #define DAY	  (24 * HOUR)
 
-static const char *const analytics_formats[] = {"segment", "json", NULL};
-static const char *const crm_formats[] = {"hubspot", "json", NULL};
-static const char *const bus_formats[] = {"cloudevents", "rabbitmq", "json", NULL};
+static const char *const analytics_formats[] = {"segment", "posthog", "json", NULL};
+static const char *const crm_formats[] = {"hubspot", "salesforce", "json", NULL};
+static const char *const bus_formats[] = {"cloudevents", "azure-service-bus", "rabbitmq", "json", NULL};
 
 const struct effect_type effect_types[] = {
 	{"email", NULL, true},
 	{"analytics", analytics_formats, false},
 	{"crm", crm_formats, false},
 	{"bus", bus_formats, false},
+	{"webhook", NULL, false},
+	{"chat", NULL, false},
 };
 const size_t effect_type_count = sizeof effect_types / sizeof effect_types[0];
 
 /* The names above, and the enums of options.h in their order. */
-static const char *const type_names[] = {"email", "analytics", "crm", "bus", NULL};
+static const char *const type_names[] = {"email", "analytics", "crm", "bus", "webhook", "chat", NULL};
 static const char *const deliveries[] = {"inline", "fire_and_forget", "durable", NULL};
 static const char *const on_fulls[] = {"drop", "spill", NULL};
 static const char *const on_failures[] = {"answer", "reject", NULL};
-static const char *const auth_types[] = {"none", "bearer", "basic", "header", NULL};
+static const char *const auth_types[] = {"none", "bearer", "basic", "header", "oauth2", NULL};
+
+/*
+ * What suits a type better than the defaults of the rows. A ping that is an hour late is noise. A mail server that puts
+ * off an unknown sender (greylisting) wants to be asked again after minutes, not at once: RFC 5321 4.5.4.1. Counted
+ * events a day old change nothing that anyone still looks at.
+ */
+static const struct {
+	const char *type, *path, *fallback;
+} type_defaults[] = {
+	{"email", "retry.first", "30s"},
+	{"email", "retry.max_age", "2d"},
+	{"analytics", "retry.max_age", "1d"},
+	{"chat", "retry.max_attempts", "8"},
+	{"chat", "retry.max_age", "1h"},
+};
 
 static const struct option rows[] = {
 	{.path = "type",
@@ -74,6 +90,10 @@ static const struct option rows[] = {
 		.required = true,
 		AT(url),
 		.doc = "target; credentials go into auth, not into the URL"},
+	{.path = "urls",
+		.type = OPTION_OBJECTS,
+		.max = LIMIT_TARGETS,
+		.doc = "instead of url, several targets: {\"name\", \"url\", and what differs of these options}"},
 	{.path = "ca",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
@@ -116,6 +136,27 @@ static const struct option rows[] = {
 		.secret = true,
 		AT(auth.value),
 		.doc = "header: its value"},
+	{.path = "auth.token_url",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		AT(auth.token_url),
+		.doc = "oauth2: where a token is fetched (client credentials); https, or http on this machine"},
+	{.path = "auth.client_id",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		AT(auth.client_id),
+		.doc = "oauth2: who asks for the token"},
+	{.path = "auth.client_secret",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		.secret = true,
+		AT(auth.client_secret),
+		.doc = "oauth2: the secret of auth.client_id"},
+	{.path = "auth.scope",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		AT(auth.scope),
+		.doc = "oauth2: what the token should allow, words with blanks between; unset: what the server gives"},
 	{.path = "timeout",
 		.type = OPTION_DURATION,
 		.min = 1,
@@ -144,6 +185,19 @@ static const struct option rows[] = {
 		.fallback = "1000000",
 		AT(max_pending),
 		.doc = "effects owed; above, durable ones are stored dead, fire-and-forget ones follow on_full"},
+	{.path = "rate.per_second",
+		.type = OPTION_NUMBER,
+		.min = 0,
+		.max = 1000000,
+		.fallback = "0",
+		AT(rate.per_second),
+		.doc = "attempts that may begin in a second; 0: no limit"},
+	{.path = "rate.burst",
+		.type = OPTION_NUMBER,
+		.min = 1,
+		.max = 1000000,
+		AT(rate.burst),
+		.doc = "attempts that may begin at once after a rest; unset: as many as rate.per_second"},
 	{.path = "retry.max_attempts",
 		.type = OPTION_NUMBER,
 		.min = 1,
@@ -179,6 +233,28 @@ static const struct option rows[] = {
 		.fallback = "5",
 		AT(breaker.failures),
 		.doc = "failures in a row that stop sending to the target"},
+	{.path = "breaker.failure_share",
+		.type = OPTION_NUMBER,
+		.unit = "percent",
+		.min = 0,
+		.max = 100,
+		.fallback = "50",
+		AT(breaker.failure_share),
+		.doc = "share of failures in breaker.window that does so too; 0: never"},
+	{.path = "breaker.window",
+		.type = OPTION_DURATION,
+		.min = 100,
+		.max = HOUR,
+		.fallback = "30s",
+		AT(breaker.window_ms),
+		.doc = "time over which breaker.failure_share is taken"},
+	{.path = "breaker.window_min",
+		.type = OPTION_NUMBER,
+		.min = 1,
+		.max = 1000000,
+		.fallback = "20",
+		AT(breaker.window_min),
+		.doc = "attempts in breaker.window below which their share says nothing"},
 	{.path = "breaker.open_for",
 		.type = OPTION_DURATION,
 		.min = 1,
@@ -211,6 +287,15 @@ static const struct option rows[] = {
 
 const struct option_table effect_options = {rows, sizeof rows / sizeof rows[0]};
 
+const char *effect_default(const char *type, const struct option *row)
+{
+	for (size_t i = 0; i < sizeof type_defaults / sizeof type_defaults[0]; i++) {
+		if (!strcmp(type_defaults[i].type, type) && !strcmp(type_defaults[i].path, row->path))
+			return type_defaults[i].fallback;
+	}
+	return NULL;
+}
+
 const char *delivery_text(enum delivery delivery)
 {
 	return deliveries[delivery];
@@ -231,68 +316,4 @@ bool effect_config_wants(const struct effect_config *effect, const char *event_t
 			return true;
 	}
 	return false;
-}
-
-bool effect_name_valid(const char *name)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-	static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-
-	if (!name[0] || !strchr(letters, name[0]) || strstr(name, "__"))
-		return false;
-	return strspn(name, others) == strlen(name) && strlen(name) <= LIMIT_EFFECT_NAME;
-}
-
-/* One effect; what is wrong with it is reported. */
-static void read_effect(struct sources *sources, const char *name, const json_t *value, struct effect_config *effect)
-{
-	char prefix[LIMIT_EFFECT_NAME + sizeof "effects.."];
-	struct option_scope scope = {.sources = sources, .table = &effect_options, .prefix = prefix, .base = effect};
-
-	(void)snprintf(prefix, sizeof prefix, "effects.%s.", name);
-	effect->name = strdup(name);
-	effect->effect = strdup(name);
-	if (!effect->name || !effect->effect)
-		sources->no_memory = true;
-	option_defaults(&scope);
-	if (!json_is_object(value)) {
-		scope_error(&scope, "", "must be an object");
-		return;
-	}
-	tables_walk(&scope, value);
-	for (size_t i = 0; i < effect_options.count; i++) {
-		if (effect_options.rows[i].required && !scope_given(&scope, effect_options.rows[i].path))
-			scope_error(&scope, effect_options.rows[i].path, "is missing: %s", effect_options.rows[i].doc);
-	}
-	effect_check(&scope, effect);
-}
-
-void effects_read(struct sources *sources, struct config *config)
-{
-	struct option_scope scope = {.sources = sources, .table = &server_options, .prefix = "", .base = config};
-	json_t *map = sources_find(sources, "effects"), *value = NULL;
-	const char *name = NULL;
-	size_t count = json_object_size(map);
-
-	if (count > LIMIT_EFFECTS)
-		scope_error(&scope, "effects", "there are %zu, at most %d are possible", count, LIMIT_EFFECTS);
-	if (!count || count > LIMIT_EFFECTS)
-		return;
-	config->effects = calloc(count, sizeof *config->effects);
-	if (!config->effects) {
-		sources->no_memory = true;
-		return;
-	}
-	json_object_foreach(map, name, value)
-	{
-		char path[LIMIT_CONFIG_PATH];
-		(void)snprintf(path, sizeof path, "effects.%s", name);
-		if (effect_name_valid(name))
-			read_effect(sources, name, value, &config->effects[config->effect_count++]);
-		else
-			scope_error(&scope, path,
-				"a name of an effect is a lower-case letter, then letters, digits and _"
-				" (no __), %d bytes at most",
-				LIMIT_EFFECT_NAME);
-	}
 }

@@ -46,6 +46,7 @@ static void fill(struct sources *sources, struct config *config)
 	option_defaults(&scope);
 	tables_walk(&scope, sources->root);
 	effects_read(sources, config);
+	services_read(sources, config);
 	server_check(&scope, config);
 	resolve(sources, config);
 }
@@ -87,6 +88,11 @@ void config_free(struct config *config)
 		free(config->effects[i].target);
 	}
 	free(config->effects);
+	for (size_t i = 0; i < config->service_count; i++) {
+		option_release(&service_options, &config->services[i]);
+		free(config->services[i].name);
+	}
+	free(config->services);
 	option_release(&server_options, config);
 	free(config);
 }

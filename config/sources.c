@@ -95,6 +95,18 @@ void sources_release(struct sources *sources)
 	buf_release(&sources->text);
 }
 
+/* The member "url", or "urls[1]", the second of a list. */
+static json_t *member(json_t *object, const char *name)
+{
+	char list[LIMIT_CONFIG_PATH];
+	const char *bracket = strchr(name, '[');
+
+	if (!bracket)
+		return json_object_get(object, name);
+	(void)snprintf(list, sizeof list, "%.*s", (int)(bracket - name), name);
+	return json_array_get(json_object_get(object, list), strtoul(bracket + 1, NULL, 10));
+}
+
 /* The object that holds the last part of `path`, made if need be and `make` says so; NULL: there can be none. */
 static json_t *holder(json_t *root, const char *path, bool make, const char **ret_key)
 {
@@ -104,7 +116,7 @@ static json_t *holder(json_t *root, const char *path, bool make, const char **re
 	for (const char *dot = strchr(part, '.'); dot && object; dot = strchr(part, '.')) {
 		char name[LIMIT_CONFIG_PATH];
 		(void)snprintf(name, sizeof name, "%.*s", (int)(dot - part), part);
-		json_t *child = json_object_get(object, name);
+		json_t *child = member(object, name);
 		if (!child && make && !json_object_set_new(object, name, json_object()))
 			child = json_object_get(object, name);
 		object = json_is_object(child) ? child : NULL;
@@ -114,12 +126,17 @@ static json_t *holder(json_t *root, const char *path, bool make, const char **re
 	return object;
 }
 
-json_t *sources_find(const struct sources *sources, const char *path)
+json_t *sources_member(json_t *object, const char *path)
 {
 	const char *key = NULL;
-	json_t *object = holder(sources->root, path, false, &key);
+	json_t *found = holder(object, path, false, &key);
 
-	return json_object_get(object, key);
+	return member(found, key);
+}
+
+json_t *sources_find(const struct sources *sources, const char *path)
+{
+	return sources_member(sources->root, path);
 }
 
 static bool remember(struct sources *sources, const char *path, enum source_rank rank, const char *place)

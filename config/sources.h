@@ -46,8 +46,11 @@ void sources_override(
 /* Environment and settings over the file (overrides.c). */
 void overrides_read(struct sources *sources, const struct config_source *source);
 
-/* The value at "effects.crm.url"; NULL: nobody said anything about it. Borrowed. */
+/* The value at "effects.crm.url" or "effects.hooks.urls[1].url"; NULL: nobody said anything about it. Borrowed. */
 json_t *sources_find(const struct sources *sources, const char *path);
+
+/* The same below any object. */
+json_t *sources_member(json_t *object, const char *path);
 
 /* Where the value at `path` comes from; the file also stands for the defaults. */
 enum source_rank sources_rank(const struct sources *sources, const char *path);

@@ -8,8 +8,7 @@
 
 #include "config/nearest.h"
 
-/* Whether `path` ("password.") begins the path of some row. */
-static bool is_group(const struct option_table *table, const char *path)
+bool tables_group(const struct option_table *table, const char *path)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		if (!strncmp(table->rows[i].path, path, strlen(path)))
@@ -62,7 +61,7 @@ static void walk(const struct option_scope *scope, const json_t *object, const c
 		const struct option *row = plain ? option_find(scope->table, child) : NULL;
 		if (row)
 			option_read(scope, row, value);
-		else if (!plain || !is_group(scope->table, group))
+		else if (!plain || !tables_group(scope->table, group))
 			unknown_key(scope, path, key, child);
 		else if (!json_is_object(value))
 			scope_error(scope, child, "must be an object");
@@ -76,39 +75,64 @@ void tables_walk(const struct option_scope *scope, const json_t *object)
 	walk(scope, object, "");
 }
 
+/* Objects can't be set by one text. */
+static bool can_be_text(const struct option *row)
+{
+	return row->type != OPTION_MAP && row->type != OPTION_OBJECTS;
+}
+
 static void offer_paths(struct nearest *nearest, const struct option_table *table, const char *prefix)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		char path[LIMIT_CONFIG_PATH];
 		(void)snprintf(path, sizeof path, "%s%s", prefix, table->rows[i].path);
-		if (table->rows[i].type != OPTION_MAP)
+		if (can_be_text(&table->rows[i]))
 			nearest_offer(nearest, path);
 	}
 }
 
+/* A map of objects by name, and the table of those. */
+static const struct {
+	const char *prefix;
+	const struct option_table *table;
+} maps[] = {{"effects.", &effect_options}, {"services.", &service_options}};
+
+enum { MAP_PREFIX_SIZE = sizeof "services." + LIMIT_EFFECT_NAME + 1 };
+
+/* Row of a path that leads into a map; `ret_prefix` and `ret_table` are its object, where it is in a map. */
+static const struct option *find_in_maps(
+	const char *path, char ret_prefix[MAP_PREFIX_SIZE], const struct option_table **ret_table)
+{
+	char name[LIMIT_EFFECT_NAME + 1];
+
+	for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+		const size_t len = strlen(maps[i].prefix);
+		if (strncmp(path, maps[i].prefix, len) != 0)
+			continue;
+		(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(path + len, "."), path + len);
+		(void)snprintf(ret_prefix, MAP_PREFIX_SIZE, "%s%s.", maps[i].prefix, name);
+		*ret_table = maps[i].table;
+		if (effect_name_valid(name) && !strncmp(path, ret_prefix, strlen(ret_prefix)))
+			return option_find(maps[i].table, path + strlen(ret_prefix));
+	}
+	return NULL;
+}
+
 const struct option *tables_find(const char *path, char ret_nearest[LIMIT_CONFIG_PATH])
 {
-	static const char map[] = "effects.";
-	char prefix[sizeof map + LIMIT_EFFECT_NAME + 1] = "";
-	char name[LIMIT_EFFECT_NAME + 1];
+	char prefix[MAP_PREFIX_SIZE] = "";
+	const struct option_table *table = NULL;
 	const struct option *row = option_find(&server_options, path);
 	struct nearest nearest;
 
-	if (row && row->type == OPTION_MAP)
-		row = NULL; /* a whole map can't be set by one text */
-	if (!strncmp(path, map, sizeof map - 1)) {
-		const char *begin = path + sizeof map - 1;
-		(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, "."), begin);
-		(void)snprintf(prefix, sizeof prefix, "%s%s.", map, name);
-		if (effect_name_valid(name) && !strncmp(path, prefix, strlen(prefix)))
-			row = option_find(&effect_options, path + strlen(prefix));
-	}
+	if (!row)
+		row = find_in_maps(path, prefix, &table);
 	ret_nearest[0] = '\0';
-	if (row)
+	if (row && can_be_text(row))
 		return row;
 	nearest_init(&nearest, path);
-	if (prefix[0])
-		offer_paths(&nearest, &effect_options, prefix);
+	if (table)
+		offer_paths(&nearest, table, prefix);
 	offer_paths(&nearest, &server_options, "");
 	const char *best = nearest_best(&nearest);
 	(void)snprintf(ret_nearest, LIMIT_CONFIG_PATH, "%s", best ? best : "");

@@ -1,5 +1,5 @@
 /*
- * The two tables of options, and what is checked beyond a single value. Private to config/.
+ * The tables of options, and what is checked beyond a single value. Private to config/.
  */
 #ifndef TOKENFIRST_CONFIG_TABLES_H
 #define TOKENFIRST_CONFIG_TABLES_H
@@ -11,6 +11,15 @@ extern const struct option_table server_options;
 
 /* Into struct effect_config. */
 extern const struct option_table effect_options;
+
+/* Into struct service_config. */
+extern const struct option_table service_options;
+
+/* The default of an effect of this type, where it differs from the row's own; NULL: it does not. */
+const char *effect_default(const char *type, const struct option *row);
+
+/* Whether `path` ("retry.") begins the path of some row. */
+bool tables_group(const struct option_table *table, const char *path);
 
 /*
  * Row of a full path ("password.queue", "effects.crm.url"); NULL: none such. `ret_nearest`, where not
@@ -24,6 +33,12 @@ void tables_walk(const struct option_scope *scope, const json_t *object);
 /* The map at "effects", into `config`. */
 void effects_read(struct sources *sources, struct config *config);
 bool effect_name_valid(const char *name);
+
+/* The map at "services", into `config`. */
+void services_read(struct sources *sources, struct config *config);
+
+/* "user.login", "user.*" or "*". */
+bool pattern_valid(const char *pattern);
 
 /* What no single row can say. Fields whose value was refused are NULL or hold their default. */
 void server_check(const struct option_scope *scope, const struct config *config);

@@ -11,6 +11,8 @@
 	"\"/tmp\""
 #define FROM ", \"from\": \"auth@example.com\""
 
+#define OAUTH "\"type\": \"oauth2\", \"token_url\": \"https://a/token\", \"client_id\": \"c\""
+
 /* One effect "x" with these members. */
 static const char *effect(const char *members)
 {
@@ -47,6 +49,13 @@ Test(options_effects, defaults)
 	cr_assert_eq(x->retry.max_age_ms, 3 * 86400000);
 	cr_assert_eq(x->breaker.failures, 5);
 	cr_assert_eq(x->breaker.open_for_ms, 10000);
+	cr_assert_eq(x->breaker.failure_share, 50);
+	cr_assert_eq(x->breaker.window_ms, 30000);
+	cr_assert_eq(x->breaker.window_min, 20);
+	cr_assert_eq(x->rate.per_second, 0);
+	cr_assert_eq(x->rate.burst, 1);
+	cr_assert_str_eq(x->effect, "x");
+	cr_assert_null(x->target);
 	cr_assert_not(x->starttls);
 	unload(&loaded);
 }
@@ -59,7 +68,8 @@ Test(options_effects, every_option_reaches_its_field)
 			"\"ca\": \"/dev/null\", \"secret\": \"s\", \"timeout\": \"1s\", \"connect_timeout\": \"2ms\","
 			"\"max_in_flight\": 3, \"max_pending\": 4,"
 			"\"retry\": {\"max_attempts\": 5, \"first\": \"6ms\", \"cap\": \"7ms\", \"max_age\": \"8s\"},"
-			"\"breaker\": {\"failures\": 9, \"open_for\": \"10ms\"},"
+			"\"breaker\": {\"failures\": 9, \"open_for\": \"10ms\", \"failure_share\": 11,"
+			"\"window\": \"120ms\", \"window_min\": 13}, \"rate\": {\"per_second\": 14, \"burst\": 15},"
 			"\"auth\": {\"type\": \"header\", \"name\": \"X-Key\", \"value\": \"v\"}"),
 		NULL, NULL);
 	cr_assert_eq(loaded.err, 0);
@@ -79,6 +89,11 @@ Test(options_effects, every_option_reaches_its_field)
 	cr_assert_eq(x->retry.max_age_ms, 8000);
 	cr_assert_eq(x->breaker.failures, 9);
 	cr_assert_eq(x->breaker.open_for_ms, 10);
+	cr_assert_eq(x->breaker.failure_share, 11);
+	cr_assert_eq(x->breaker.window_ms, 120);
+	cr_assert_eq(x->breaker.window_min, 13);
+	cr_assert_eq(x->rate.per_second, 14);
+	cr_assert_eq(x->rate.burst, 15);
 	cr_assert_eq(x->auth.type, AUTH_HEADER);
 	cr_assert_str_eq(x->auth.name, "X-Key");
 	cr_assert_str_eq(x->auth.value, "v");
@@ -167,9 +182,9 @@ Test(options_effects, at_most_so_many)
 Test(options_effects, unknown_words)
 {
 	expect_error(effect("\"type\": \"mail\", \"on\": [\"*\"], \"url\": \"http://a/\"" DURABLE), "effects.x.type",
-		"must be one of \"email\", \"analytics\", \"crm\", \"bus\", not \"mail\"");
-	expect_error(
-		effect(CRM DURABLE ", \"format\": \"segment\""), "effects.x.format", "crm knows \"hubspot\", \"json\"");
+		"must be one of \"email\", \"analytics\", \"crm\", \"bus\", \"webhook\", \"chat\", not \"mail\"");
+	expect_error(effect(CRM DURABLE ", \"format\": \"segment\""), "effects.x.format",
+		"crm knows \"hubspot\", \"salesforce\", \"json\"");
 	expect_error(effect(MAIL FROM ", \"format\": \"json\""), "effects.x.format", "email has no formats");
 	expect_error(effect(CRM ", \"delivery\": \"later\""), "effects.x.delivery", "not \"later\"");
 	expect_error(effect(CRM DURABLE ", \"retrys\": 1"), "effects.x.retrys", "did you mean \"retry\"?");
@@ -179,7 +194,8 @@ Test(options_effects, unknown_words)
 Test(options_effects, event_patterns)
 {
 	static const char *const right[] = {"*", "user.*", "user.login", "order.Created-2", "a.b.*", "x"};
-	static const char *const wrong[] = {"user*", "*.login", "user.*.x", ".x", "x.", "a..b", "a b", "user.**", "**"};
+	static const char *const wrong[] = {
+		"user*", "*.login", "user.*.x", ".x", "x.", "a..b", "a b", "user.**", "**", "us*er", "user.", "."};
 	char text[256];
 	for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
 		(void)snprintf(text, sizeof text, "\"type\": \"crm\", \"url\": \"http://a/\", \"on\": [\"%s\"]" DURABLE,
@@ -197,6 +213,8 @@ Test(options_effects, event_patterns)
 		(void)snprintf(text, sizeof text, "%s%s", other, lists[i]);
 		expect_error(effect(text), "effects.x.on", "must be a list of 1 to 32 texts");
 	}
+	(void)snprintf(text, sizeof text, "%s[\"\"]", other);
+	expect_error(effect(text), "effects.x.on", "must not be empty");
 	(void)snprintf(text, sizeof text, "%s[5]", other);
 	expect_error(effect(text), "effects.x.on", "not 5");
 }
@@ -270,6 +288,11 @@ Test(options_effects, authorization)
 		{"{\"type\": \"basic\", \"username\": \"a:b\", \"password\": \"p\"}", "effects.x.auth.username",
 			"a colon"},
 		{"\"bearer\"", "effects.x.auth", "must be an object"},
+		{"{" OAUTH "}", "effects.x.auth.client_secret", "is missing: auth \"oauth2\" needs it"},
+		{"{" OAUTH ", \"client_secret\": \"s\", \"scope\": \"a  b\"}", "effects.x.auth.scope",
+			"one blank between"},
+		{"{\"type\": \"none\", \"scope\": \"a\"}", "effects.x.auth.scope", "is for auth \"oauth2\" only"},
+		{"{\"type\": \"none\", \"client_id\": \"a\"}", "effects.x.auth.client_id", "is for auth \"oauth2\""},
 	};
 	char text[512];
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -284,6 +307,78 @@ Test(options_effects, authorization)
 	expect_error(effect(MAIL FROM ", \"auth\": {\"type\": \"bearer\", \"token\": \"t\"}"), "effects.x.auth.type",
 		"must be basic");
 	expect_fine(effect(CRM DURABLE ", \"auth\": {\"type\": \"none\"}"));
+}
+
+Test(options_effects, oauth2)
+{
+	static const char *const wrong[] = {"http://example.com/", "http://128.0.0.1/", "http://127.example.com/",
+		"http://[::2]/", "ftp://127.0.0.1/", "https://u:p@a/"};
+	static const char *const right[] = {"https://a/t?x=1", "http://127.0.0.1:80/", "http://127.8.9.1/",
+		"http://localhost/t", "http://[::1]:8/"};
+	static const char *const bad_scopes[] = {"", " a", "a ", "a  b", "a\"b", "a\\b", "\xc3\xbc", "a\tb"};
+	struct loaded loaded = load(effect(CRM DURABLE ", \"auth\": {" OAUTH ", \"client_secret\": \"s\","
+						       "\"scope\": \"api refresh\"}"),
+		NULL, NULL);
+	cr_assert_eq(loaded.err, 0);
+	const struct auth_config *auth = &loaded.config->effects[0].auth;
+	cr_assert_eq(auth->type, AUTH_OAUTH2);
+	cr_assert_str_eq(auth->token_url, "https://a/token");
+	cr_assert_str_eq(auth->client_id, "c");
+	cr_assert_str_eq(auth->client_secret, "s");
+	cr_assert_str_eq(auth->scope, "api refresh");
+	unload(&loaded);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		cr_assert_not_null(token_url_fault(wrong[i]), "%s", wrong[i]);
+	for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+		cr_assert_null(token_url_fault(right[i]), "%s", right[i]);
+	for (size_t i = 0; i < sizeof bad_scopes / sizeof bad_scopes[0]; i++)
+		cr_assert_not_null(scope_fault(bad_scopes[i]), "%s", bad_scopes[i]);
+	cr_assert_null(scope_fault("a"));
+	cr_assert_null(scope_fault("https://a/b.c !#[]~"));
+	expect_error(effect(CRM DURABLE ", \"auth\": {\"type\": \"oauth2\", \"token_url\": \"http://b/\","
+					"\"client_id\": \"c\", \"client_secret\": \"s\"}"),
+		"effects.x.auth.token_url", "must begin with https://");
+}
+
+Test(options_effects, rates)
+{
+	struct loaded loaded = load(effect(CRM DURABLE ", \"rate\": {\"per_second\": 7}"), NULL, NULL);
+	cr_assert_eq(loaded.config->effects[0].rate.burst, 7, "as many as per second");
+	unload(&loaded);
+	const char *off[] = {"effects.x.rate.per_second=0", NULL};
+	loaded = load(effect(CRM DURABLE ", \"rate\": {\"per_second\": 7, \"burst\": 3}"), off, NULL);
+	cr_assert_eq(loaded.err, 0, "a rate can be switched off from outside");
+	cr_assert_eq(loaded.config->effects[0].rate.per_second, 0);
+	unload(&loaded);
+	expect_error(effect(CRM DURABLE ", \"rate\": {\"burst\": 3}"), "effects.x.rate.per_second", "is missing");
+	expect_error(effect(CRM DURABLE ", \"rate\": {\"per_second\": -1}"), "effects.x.rate.per_second", "0 to");
+	expect_error(
+		effect(CRM DURABLE ", \"rate\": {\"per_second\": 1, \"burst\": 0}"), "effects.x.rate.burst", "1 to");
+	expect_error(effect(CRM DURABLE ", \"breaker\": {\"failure_share\": 101}"), "effects.x.breaker.failure_share",
+		"percent from 0 to 100");
+}
+
+Test(options_effects, defaults_that_suit_the_type)
+{
+	static const char chat[] = "\"type\": \"chat\", \"on\": [\"*\"], \"url\": \"http://a/\"" DURABLE;
+	struct loaded loaded = load(effect(chat), NULL, NULL);
+	cr_assert_eq(loaded.config->effects[0].retry.max_attempts, 8);
+	cr_assert_eq(loaded.config->effects[0].retry.max_age_ms, 3600000);
+	cr_assert_eq(loaded.config->effects[0].retry.first_ms, 1000);
+	unload(&loaded);
+	const char *settings[] = {"effects.x.retry.max_attempts=20", NULL};
+	loaded = load(effect(chat), settings, NULL);
+	cr_assert_eq(loaded.config->effects[0].retry.max_attempts, 20, "what is said counts, the rows' default too");
+	cr_assert_eq(loaded.config->effects[0].retry.max_age_ms, 3600000);
+	unload(&loaded);
+	loaded = load(effect(MAIL FROM), NULL, NULL);
+	cr_assert_eq(loaded.config->effects[0].retry.first_ms, 30000);
+	cr_assert_eq(loaded.config->effects[0].retry.max_age_ms, 2 * 86400000);
+	unload(&loaded);
+	const char *type[] = {"effects.x.type=analytics", NULL};
+	loaded = load(effect(CRM DURABLE), type, NULL);
+	cr_assert_eq(loaded.config->effects[0].retry.max_age_ms, 86400000);
+	unload(&loaded);
 }
 
 Test(options_effects, no_secret_is_repeated)

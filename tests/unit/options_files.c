@@ -36,6 +36,8 @@ Test(options_files, help_mentions_every_row)
 	cr_assert_gt(effect_options.count, 25);
 	expect_rows(help, &server_options, "");
 	expect_rows(help, &effect_options, "effects.NAME.");
+	expect_rows(help, &service_options, "services.NAME.");
+	cr_assert_not_null(strstr(help, "\n  chat: retry.max_attempts 8\n"), "what differs by type is shown");
 	cr_assert_not_null(
 		strstr(help, "password.memory_kib  (a whole number of KiB from 8 to 4194304; default 19456)"));
 	cr_assert_not_null(strstr(help, "effects.NAME.url  (text; required)"));
@@ -53,13 +55,14 @@ static void expect_sound(const struct option_table *table)
 		cr_assert_leq(row->min, row->max, "%s", row->path);
 		bool words = row->type == OPTION_WORD || row->type == OPTION_CHOICE;
 		cr_assert_eq(words, row->words != NULL, "%s", row->path);
+		bool objects = row->type == OPTION_MAP || row->type == OPTION_OBJECTS;
 		bool sized = row->type != OPTION_BOOL && row->type != OPTION_MAP && !words;
 		cr_assert(!sized || row->max > 0, "%s has no upper limit", row->path);
 		for (size_t j = 0; j < i; j++) {
 			cr_assert_str_neq(row->path, table->rows[j].path);
 			/* two rows with one field would free its text twice */
-			cr_assert(row->type == OPTION_MAP || row->offset != table->rows[j].offset, "%s and %s",
-				row->path, table->rows[j].path);
+			cr_assert(objects || row->offset != table->rows[j].offset, "%s and %s", row->path,
+				table->rows[j].path);
 		}
 	}
 }
@@ -68,6 +71,36 @@ Test(options_files, tables_are_sound)
 {
 	expect_sound(&server_options);
 	expect_sound(&effect_options);
+	expect_sound(&service_options);
+}
+
+/* Each is given for a type that exists, and would be taken if it were written in a file. */
+Test(options_files, defaults_of_types_are_right)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < effect_type_count; i++) {
+		for (size_t j = 0; j < effect_options.count; j++) {
+			const struct option *row = &effect_options.rows[j];
+			const char *text = effect_default(effect_types[i].name, row);
+			if (!text)
+				continue;
+			char setting[128], full[512];
+			const char *settings[] = {setting, NULL};
+			(void)snprintf(setting, sizeof setting, "effects.x.%s=%s", row->path, text);
+			(void)snprintf(full, sizeof full,
+				"{\"effects\": {\"x\": {\"type\": \"%s\", \"url\": \"%s://a\", \"on\": [\"*\"],"
+				"\"template\": \"/tmp\", \"from\": \"a@b\", \"delivery\": \"durable\"}}}",
+				effect_types[i].name, effect_types[i].mail ? "smtp" : "http");
+			struct loaded loaded = load(full, settings, NULL);
+			cr_assert_null(find(&loaded.errors, setting, ""));
+			for (size_t k = 0; k < loaded.errors.count; k++)
+				cr_assert_null(strstr(loaded.errors.items[k].path, row->path), "%s", setting);
+			unload(&loaded);
+			cr_assert(!row->fallback || strcmp(row->fallback, text) != 0, "%s says nothing", setting);
+			found++;
+		}
+	}
+	cr_assert_eq(found, 5);
 }
 
 Test(options_files, the_words_for_types_are_the_types)
@@ -116,7 +149,8 @@ Test(options_files, minimal)
 /* It names certificates and secrets of a real machine; all else in it must be right. */
 Test(options_files, full_lacks_only_files_of_the_machine)
 {
-	const char *environment[] = {"SEGMENT_WRITE_KEY=a", "HUBSPOT_TOKEN=b", "BUS_API_KEY=c", NULL};
+	const char *environment[] = {
+		"SEGMENT_WRITE_KEY=a", "HUBSPOT_TOKEN=b", "BUS_API_KEY=c", "SHOP_TOKEN=0123456789abcdef", NULL};
 	struct loaded loaded = load_file("config/full.json", environment);
 	for (size_t i = 0; i < loaded.errors.count; i++)
 		cr_assert_not_null(strstr(loaded.errors.items[i].message, "the file /etc/tokenfirst/"), "%s: %s",
@@ -164,5 +198,7 @@ Test(options_files, full_shows_every_option_and_its_default)
 		}
 		cr_assert(shown, "no effect shows %s", path);
 	}
+	for (size_t i = 0; i < service_options.count; i++)
+		cr_assert(at(json_object_get(json_object_get(full, "services"), "shop"), service_options.rows[i].path));
 	json_decref(full);
 }

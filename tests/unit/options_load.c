@@ -23,6 +23,10 @@ Test(options_load, defaults)
 	cr_assert_eq(config->token.refresh_ttl_ms, 2592000000);
 	cr_assert_eq(config->background.workers, 2);
 	cr_assert_eq(config->background.drain_ms, 25000);
+	cr_assert_eq(config->background.drain_delay_ms, 0);
+	cr_assert_eq(config->retention.delivered_ms, 86400000);
+	cr_assert_eq(config->retention.dead_ms, 30 * INT64_C(86400000));
+	cr_assert_eq(config->service_count, 0);
 	cr_assert_null(config->tls.certificate);
 	cr_assert_null(config->tls.key);
 	cr_assert_eq(config->http.connections, 4096);
@@ -114,6 +118,9 @@ Test(options_load, numbers_at_the_edges_of_their_range)
 		{"token.refresh_ttl", "999ms", "1s", "3650d", "3651d"},
 		{"background.workers", "0", "1", "64", "65"},
 		{"background.drain", "-1s", "0s", "1h", "3601s"},
+		{"background.drain_delay", "-1s", "0s", "5m", "301s"},
+		{"retention.delivered", "-1s", "0s", "3650d", "3651d"},
+		{"retention.dead", "-1s", "0s", "3650d", "3651d"},
 		{"http.loops", "-1", "0", "64", "65"},
 		{"http.connections", "0", "1", "1000000", "1000001"},
 		{"http.header_bytes", "1023B", "1KiB", "1MiB", "1048577B"},
