@@ -1,0 +1,316 @@
+/* What operators do to effects, by command line and by /admin: list, show, replay, discard, pause, resume. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/scene.h"
+
+enum { LOGINS = 5 };
+
+TestSuite(operate, .timeout = 90);
+
+/* A command that has to work; its output as JSON if it is that. */
+static json_t *command(struct scene *scene, const char *const *words)
+{
+	char *out = NULL;
+	int code = server_command(scene->server, words, NULL, &out);
+	json_t *json = out ? json_loads(out, 0, NULL) : NULL;
+
+	cr_assert_eq(code, 0, "%s %s: %d: %s", words[0], words[1], code, out ? out : "");
+	free(out);
+	return json;
+}
+
+static size_t listed(struct scene *scene, const char *state)
+{
+	json_t *list = command(scene, (const char *[]){"effects", "list", "--state", state, "--json", NULL});
+	size_t count;
+
+	cr_assert(json_is_array(list));
+	count = json_array_size(list);
+	json_decref(list);
+	return count;
+}
+
+static void all_dead(struct scene *scene, struct api_login logins[LOGINS])
+{
+	for (size_t i = 0; i < LOGINS; i++)
+		logins[i] = scene_login(scene);
+	for (size_t i = 0; i < LOGINS; i++)
+		cr_assert(api_effect_wait(scene->server, &logins[i], "bus", "dead", SCENE_WAIT_MS));
+}
+
+static double dead_letters(struct scene *scene)
+{
+	return metric_value(scene->server, "tokenfirst_dead_letters{effect=\"bus\",reason=\"condemned\"}");
+}
+
+Test(operate, dead_letters_are_listed_shown_and_replayed_under_the_same_key)
+{
+	static const struct peer_step refuse[] = {{.status = 422, .body = "{\"why\":\"no such field\"}"}};
+	static const struct peer_step accept[] = {{.status = 200}};
+	struct api_login logins[LOGINS];
+	char key[PEER_TEXT];
+	struct scene scene;
+	json_t *json;
+
+	scene_set(&scene, refuse, 1, NULL);
+	all_dead(&scene, logins);
+	cr_assert_eq(listed(&scene, "dead"), LOGINS);
+	cr_assert_eq(dead_letters(&scene), LOGINS);
+
+	scene_key(&logins[0], "bus", key);
+	json = command(&scene, (const char *[]){"effects", "show", key, "--json", NULL});
+	cr_assert_eq(json_array_size(json), 1);
+	cr_assert_str_eq(scene_member(json_array_get(json, 0), "id"), key);
+	cr_assert_str_eq(scene_member(json_array_get(json, 0), "reply"), "{\"why\":\"no such field\"}");
+	cr_assert_eq(json_array_size(json_object_get(json_array_get(json, 0), "attempt_log")), 1);
+	json_decref(json);
+
+	json = command(&scene, (const char *[]){"effects", "replay", "--effect", "bus", "--dry-run", "--json", NULL});
+	cr_assert_eq(json_integer_value(json_object_get(json, "rows")), LOGINS);
+	json_decref(json);
+	cr_assert_eq(listed(&scene, "dead"), LOGINS, "a dry run changes nothing");
+
+	peer_script(scene.peer, accept, 1);
+	json = command(&scene, (const char *[]){"effects", "replay", key, "--json", NULL});
+	cr_assert_eq(json_integer_value(json_object_get(json, "rows")), 1);
+	json_decref(json);
+	cr_assert(api_effect_wait(scene.server, &logins[0], "bus", "delivered", SCENE_WAIT_MS));
+	cr_assert_eq(scene_key_count(scene.peer, key), 2, "both times under its own key");
+
+	json_decref(command(&scene, (const char *[]){"effects", "replay", "--effect", "bus", "--json", NULL}));
+	for (size_t i = 1; i < LOGINS; i++)
+		cr_assert(api_effect_wait(scene.server, &logins[i], "bus", "delivered", SCENE_WAIT_MS));
+	cr_assert_eq(listed(&scene, "dead"), 0);
+	cr_assert_eq(dead_letters(&scene), 0);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}"), 0);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_replayed_total{effect=\"bus\"}"), LOGINS);
+	scene_clear(&scene);
+}
+
+Test(operate, a_replay_without_a_server_is_delivered_by_the_next_one)
+{
+	static const struct peer_step refuse[] = {{.status = 422}};
+	static const struct peer_step accept[] = {{.status = 200}};
+	struct api_login logins[LOGINS];
+	struct scene scene;
+
+	scene_set(&scene, refuse, 1, NULL);
+	all_dead(&scene, logins);
+	cr_assert_eq(server_stop(scene.server), 0);
+	json_decref(command(&scene, (const char *[]){"effects", "replay", "--all", "--json", NULL}));
+	cr_assert_eq(listed(&scene, "pending"), LOGINS);
+	peer_script(scene.peer, accept, 1);
+	server_restart(scene.server, NULL);
+	for (size_t i = 0; i < LOGINS; i++)
+		cr_assert(api_effect_wait(scene.server, &logins[i], "bus", "delivered", SCENE_WAIT_MS));
+	scene_clear(&scene);
+}
+
+Test(operate, what_is_discarded_is_never_sent)
+{
+	static const struct peer_step refuse[] = {{.status = 422}};
+	struct api_login logins[LOGINS], waiting;
+	struct scene scene;
+	json_t *json;
+
+	scene_set(&scene, refuse, 1, NULL);
+	all_dead(&scene, logins);
+	json = command(&scene, (const char *[]){"effects", "discard", "--cause", "condemned", "--json", NULL});
+	cr_assert_eq(json_integer_value(json_object_get(json, "rows")), LOGINS);
+	json_decref(json);
+	cr_assert_eq(listed(&scene, "discarded"), LOGINS);
+	cr_assert_eq(dead_letters(&scene), 0);
+
+	/* one that waits, too: held back, given up, let go */
+	(void)command(&scene, (const char *[]){"effects", "pause", "bus", NULL});
+	size_t sent = peer_count(scene.peer);
+	waiting = scene_login(&scene);
+	json = command(&scene,
+		(const char *[]){"effects", "discard", "--effect", "bus", "--state", "pending", "--json", NULL});
+	cr_assert_eq(json_integer_value(json_object_get(json, "rows")), 1);
+	json_decref(json);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}"), 0);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_total{effect=\"bus\",outcome=\"discarded\"}"),
+		LOGINS + 1);
+	(void)command(&scene, (const char *[]){"effects", "resume", "bus", NULL});
+	struct api_login next = scene_login(&scene);
+	cr_assert(api_effect_wait(scene.server, &next, "bus", "dead", SCENE_WAIT_MS));
+	cr_assert_eq(peer_count(scene.peer), sent + 1);
+	cr_assert(api_effect_wait(scene.server, &waiting, "bus", "discarded", SCENE_WAIT_MS));
+	scene_clear(&scene);
+}
+
+Test(operate, a_pause_outlives_a_restart)
+{
+	struct api_login login;
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, NULL);
+	(void)command(&scene, (const char *[]){"effects", "pause", "bus", "--reason", "they move house", NULL});
+	cr_assert(metric_wait(scene.server, "tokenfirst_target_paused{effect=\"bus\"}", 1, SCENE_WAIT_MS));
+	server_kill(scene.server);
+	server_restart(scene.server, NULL);
+	login = scene_login(&scene);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_target_paused{effect=\"bus\"}"), 1);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}"), 1);
+	cr_assert_eq(peer_count(scene.peer), 0);
+	(void)command(&scene, (const char *[]){"effects", "resume", "bus", NULL});
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "delivered", SCENE_WAIT_MS));
+	scene_clear(&scene);
+}
+
+Test(operate, a_target_that_is_gone_is_resumed_by_command)
+{
+	static const struct peer_step gone[] = {{.status = 410}};
+	static const struct peer_step accept[] = {{.status = 200}};
+	struct api_login login;
+	struct scene scene;
+
+	scene_set(&scene, gone, 1, NULL);
+	login = scene_login(&scene);
+	cr_assert(metric_wait(scene.server, "tokenfirst_target_paused{effect=\"bus\"}", 1, SCENE_WAIT_MS));
+	cr_assert_eq(server_stop(scene.server), 0);
+	peer_script(scene.peer, accept, 1);
+	server_restart(scene.server, NULL);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_target_paused{effect=\"bus\"}"), 1, "over a restart, too");
+	(void)command(&scene, (const char *[]){"effects", "resume", "bus", NULL});
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "delivered", SCENE_WAIT_MS));
+	scene_clear(&scene);
+}
+
+Test(operate, bad_usage_says_what_to_do)
+{
+	static const char *const cases[][6] = {
+		{"effects", "replay", NULL},
+		{"effects", "replay", "nonsense", NULL},
+		{"effects", "list", "--state", "gone", NULL},
+		{"effects", "list", "--limit", "0", NULL},
+		{"effects", "list", "--since", "yesterday", NULL},
+		{"effects", "discard", "--state", "delivered", "--all", NULL},
+		{"effects", "pause", NULL},
+	};
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_eq(server_command(scene.server, cases[i], NULL, NULL), 2, "%s %s %s", cases[i][0],
+			cases[i][1], cases[i][2] ? cases[i][2] : "");
+	cr_assert_eq(server_command(scene.server, (const char *[]){"effects", "pause", "buss", NULL}, NULL, NULL), 1);
+	cr_assert_eq(server_command(scene.server,
+			     (const char *[]){"effects", "show", "01M7YKH936AQPDDQGDY2GCSVZG-bus", NULL}, NULL, NULL),
+		1);
+	scene_clear(&scene);
+}
+
+/* An administrator's Authorization header. */
+static struct api_login admin_login(struct scene *scene)
+{
+	server_add_user(scene->server, "root", NULL, "correct horse battery", true);
+	struct api_login admin = api_login(scene->server, "root", "correct horse battery");
+	cr_assert_eq(admin.status, 200);
+	return admin;
+}
+
+Test(operate, admins_do_the_same_by_http)
+{
+	static const struct peer_step refuse[] = {{.status = 422}};
+	static const struct peer_step accept[] = {{.status = 200}};
+	struct api_login logins[LOGINS], admin;
+	struct http_reply reply;
+	struct scene scene;
+
+	scene_set(&scene, refuse, 1, NULL);
+	all_dead(&scene, logins);
+	admin = admin_login(&scene);
+	cr_assert_eq(admin.status, 200);
+
+	api_get(scene.server, "/admin/effects?state=dead&limit=2", admin.authorization, &reply);
+	cr_assert_eq(reply.status, 200, "%s", reply.body);
+	cr_assert_eq(json_array_size(http_reply_member(&reply, "effects")), 2);
+	json_int_t next = json_integer_value(http_reply_member(&reply, "next"));
+	cr_assert_gt(next, 0);
+	http_reply_release(&reply);
+	char path[128];
+	(void)snprintf(path, sizeof(path), "/admin/effects?state=dead&before=%lld", (long long)next);
+	api_get(scene.server, path, admin.authorization, &reply);
+	cr_assert_geq(json_array_size(http_reply_member(&reply, "effects")), LOGINS - 2);
+	http_reply_release(&reply);
+
+	(void)snprintf(path, sizeof(path), "/admin/effects/%s-bus", logins[0].event_id);
+	api_get(scene.server, path, admin.authorization, &reply);
+	cr_assert_eq(reply.status, 200);
+	cr_assert_str_eq(http_reply_text(&reply, "cause"), "condemned");
+	http_reply_release(&reply);
+
+	peer_script(scene.peer, accept, 1);
+	api_post(scene.server, "/admin/effects/replay", admin.authorization, "{\"effect\":\"bus\"}", &reply);
+	cr_assert_eq(reply.status, 200, "%s", reply.body);
+	cr_assert_geq(json_integer_value(http_reply_member(&reply, "rows")), LOGINS);
+	http_reply_release(&reply);
+	for (size_t i = 0; i < LOGINS; i++)
+		cr_assert(api_effect_wait(scene.server, &logins[i], "bus", "delivered", SCENE_WAIT_MS));
+
+	api_post(scene.server, "/admin/effects/replay", admin.authorization, "{}", &reply);
+	cr_assert_eq(reply.status, 400, "everything has to be asked for by name");
+	http_reply_release(&reply);
+	scene_clear(&scene);
+}
+
+Test(operate, admins_see_and_hold_targets)
+{
+	struct http_call call = {.method = "POST"};
+	struct http_reply reply;
+	struct scene scene;
+	char url[SERVER_URL];
+
+	scene_set(&scene, NULL, 0, NULL);
+	struct api_login admin = admin_login(&scene);
+	const char *const headers[] = {admin.authorization, NULL};
+	call.headers = headers;
+	call.url = server_url(scene.server, "/admin/targets/bus/pause?reason=they+move", url);
+	http_do(&call, &reply);
+	cr_assert_eq(reply.status, 200, "%s", reply.body);
+	http_reply_release(&reply);
+	cr_assert(metric_wait(scene.server, "tokenfirst_target_paused{effect=\"bus\"}", 1, SCENE_WAIT_MS));
+	api_get(scene.server, "/admin/targets", admin.authorization, &reply);
+	cr_assert_eq(reply.status, 200);
+	const json_t *target = json_array_get(http_reply_member(&reply, "targets"), 0);
+	cr_assert_str_eq(scene_member(target, "name"), "bus");
+	cr_assert(json_is_true(json_object_get(target, "paused")));
+	http_reply_release(&reply);
+	call.url = server_url(scene.server, "/admin/targets/bus/resume", url);
+	http_do(&call, &reply);
+	cr_assert_eq(reply.status, 200);
+	http_reply_release(&reply);
+	call.url = server_url(scene.server, "/admin/targets/nothing/resume", url);
+	http_do(&call, &reply);
+	cr_assert_eq(reply.status, 404);
+	http_reply_release(&reply);
+	scene_clear(&scene);
+}
+
+Test(operate, admin_routes_are_for_admins)
+{
+	static const char *const paths[] = {"/admin/effects", "/admin/targets", "/admin/effects/x"};
+	struct http_reply reply;
+	struct scene scene;
+	struct api_login alice;
+
+	scene_set(&scene, NULL, 0, NULL);
+	alice = scene_login(&scene);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		api_get(scene.server, paths[i], NULL, &reply);
+		cr_assert_eq(reply.status, 401, "%s", paths[i]);
+		http_reply_release(&reply);
+		api_get(scene.server, paths[i], alice.authorization, &reply);
+		cr_assert_eq(reply.status, 403, "%s", paths[i]);
+		http_reply_release(&reply);
+	}
+	api_post(scene.server, "/admin/effects/replay", alice.authorization, "{\"all\":true}", &reply);
+	cr_assert_eq(reply.status, 403);
+	http_reply_release(&reply);
+	scene_clear(&scene);
+}
