@@ -98,6 +98,23 @@ Test(options_targets, settings_reach_all_that_do_not_override)
 	unload(&loaded);
 }
 
+Test(options_targets, a_delivery_replaced_from_outside_only_warns)
+{
+	static const char members[] =
+		"\"type\": \"webhook\", \"on\": [\"*\"], \"delivery\": \"fire_and_forget\","
+		"\"on_full\": \"drop\", \"urls\": [" SHOP ", {\"name\": \"b\", \"url\": \"http://b/\"}]";
+	const char *settings[] = {"effects.hooks.delivery=inline", NULL, NULL};
+	struct loaded loaded = load(hooks(members), settings, NULL);
+	cr_assert_eq(loaded.err, 0);
+	cr_assert_eq(loaded.warnings.count, 1, "once for both");
+	cr_assert_not_null(find(&loaded.warnings, "effects.hooks.on_full", "says nothing now"));
+	unload(&loaded);
+	settings[1] = "effects.hooks.on_full=drop";
+	loaded = load(hooks(members), settings, NULL);
+	cr_assert_not_null(find(&loaded.errors, "effects.hooks.on_full", "only"));
+	unload(&loaded);
+}
+
 Test(options_targets, wrong_lists)
 {
 	static const struct {
