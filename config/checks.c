@@ -177,9 +177,50 @@ static void check_auth(const struct option_scope *scope, const struct effect_con
 		scope_error(scope, "auth.username", "must not contain a colon (RFC 7617)");
 }
 
+/* Each is an address, or says where in the event's data one is found: more of that is known to the kind itself. */
+static void check_recipients(const struct option_scope *scope, const struct effect_config *effect)
+{
+	for (size_t i = 0; i < effect->to_count; i++) {
+		if (!strstr(effect->to[i], "{{"))
+			report(scope, "to", mail_address_fault(effect->to[i]));
+		for (size_t k = 0; k < i; k++) {
+			if (!strcmp(effect->to[i], effect->to[k]))
+				scope_error(scope, "to", "\"%s\" is there twice", effect->to[i]);
+		}
+	}
+}
+
+/* RFC 2369: one URL between angle brackets. */
+static void check_unsubscribe(const struct option_scope *scope, const char *url)
+{
+	if (!url)
+		return;
+	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "mailto:", 7) != 0)
+		scope_error(scope, "list_unsubscribe", "must begin with https:// or mailto:");
+	if (url[strcspn(url, "<>, ")])
+		scope_error(scope, "list_unsubscribe", "must not contain a blank, a comma, < or >: write them as %%XX");
+}
+
+/* Standard Webhooks asks for 24 to 64 bytes; base64 has 4 characters for 3. */
+static void check_secrets(const struct option_scope *scope, const struct effect_config *effect, const char *type)
+{
+	enum { FLOOR = 24 };
+
+	if (!strcmp(type, "webhook") && !scope_given(scope, "secret"))
+		scope_error(scope, "secret", "is missing: a webhook is signed");
+	for (size_t i = 0; i < effect->secret_count; i++) {
+		const char *secret = effect->secrets[i];
+		const bool encoded = !strncmp(secret, "whsec_", 6);
+		const size_t len = encoded ? strcspn(secret + 6, "=") * 3 / 4 : strlen(secret);
+
+		if (len < FLOOR && strncmp(secret, "whsk_", 5) != 0)
+			scope_warn(scope, "secret", "is shorter than the 24 bytes that Standard Webhooks asks for");
+	}
+}
+
 static void check_mail(const struct option_scope *scope, const struct effect_config *effect, bool mail)
 {
-	static const char *const only_mail[] = {"from", "to", "template", "starttls"};
+	static const char *const only_mail[] = {"from", "to", "list_unsubscribe", "template", "starttls"};
 	char why[ERR_SYSTEM_TEXT_SIZE];
 
 	for (size_t i = 0; !mail && i < sizeof only_mail / sizeof only_mail[0]; i++) {
@@ -193,9 +234,9 @@ static void check_mail(const struct option_scope *scope, const struct effect_con
 	if (scope_given(scope, "secret"))
 		scope_error(scope, "secret", "is for HTTP effects only: a mail is not signed");
 	if (effect->from)
-		report(scope, "from", mail_address_fault(effect->from));
-	if (effect->to)
-		report(scope, "to", mail_address_fault(effect->to));
+		report(scope, "from", mailbox_fault(effect->from));
+	check_recipients(scope, effect);
+	check_unsubscribe(scope, effect->list_unsubscribe);
 	if (effect->template_dir && file_check_folder(effect->template_dir))
 		scope_error(scope, "template", "the folder %s can't be read: %s", effect->template_dir,
 			err_system_text(errno, why));
@@ -223,4 +264,7 @@ void effect_check(const struct option_scope *scope, const struct effect_config *
 		report(scope, "url", url_fault(effect->url, type->mail ? URL_MAIL : URL_HTTP));
 	check_auth(scope, effect, type->mail);
 	check_mail(scope, effect, type->mail);
+	check_secrets(scope, effect, type->name);
+	if (effect->text && strcmp(type->name, "chat") != 0)
+		scope_error(scope, "text", "is for effects of type chat only");
 }

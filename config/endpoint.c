@@ -169,6 +169,23 @@ const char *mail_address_fault(const char *address)
 	return NULL;
 }
 
+const char *mailbox_fault(const char *mailbox)
+{
+	const size_t len = strlen(mailbox);
+	const char *open = strrchr(mailbox, '<');
+	char address[LIMIT_EMAIL + 1];
+
+	if (!open || open == mailbox || mailbox[len - 1] != '>')
+		return mail_address_fault(mailbox);
+	const size_t address_len = len - (size_t)(open - mailbox) - 2;
+
+	if (address_len > LIMIT_EMAIL)
+		return "is too long for an address";
+	memcpy(address, open + 1, address_len);
+	address[address_len] = '\0';
+	return mail_address_fault(address);
+}
+
 const char *header_name_fault(const char *name)
 {
 	static const char *const taken[] = {"Host", "Content-Length", "Transfer-Encoding", "Connection", "Content-Type",

@@ -28,6 +28,9 @@ const char *listen_fault(const char *address);
 /* name@host as it goes into an SMTP envelope: ASCII, no blank, bracket, comma or quote. */
 const char *mail_address_fault(const char *address);
 
+/* The same, or with a display name before it: "Shop <auth@example.com>". */
+const char *mailbox_fault(const char *mailbox);
+
 /* token of RFC 9110 5.6.2, and none of the headers that frame or route a request. */
 const char *header_name_fault(const char *name);
 

@@ -54,6 +54,7 @@
 /* accounts */
 #define LIMIT_USERNAME	   64	/* bytes */
 #define LIMIT_EMAIL	   254	/* bytes, RFC 5321 4.5.3.1.3 less the angle brackets */
+#define LIMIT_MAILBOX	   512	/* bytes of a sender with its display name */
 #define LIMIT_PASSWORD	   1024 /* bytes, UTF-8 */
 #define LIMIT_HASH_THREADS 256	/* hash threads, whatever password.slots says */
 #define LIMIT_TOKEN	   4096 /* bytes of a compact JWS that is looked at */
@@ -107,7 +108,9 @@
 #define LIMIT_TOKEN_TTL_MS  (10 * 60000) /* how long an access token is taken for good that does not say */
 
 /* templates */
-#define LIMIT_TEMPLATE (64 << 10) /* bytes of a template file, and of a mail made from it */
+#define LIMIT_MAIL_LINE 998	   /* characters of a line, RFC 5322 2.1.1 */
+#define LIMIT_CHAT_TEXT 40000	   /* bytes of a chat message: Slack cuts off beyond as many characters */
+#define LIMIT_TEMPLATE	(64 << 10) /* bytes of a template file, and of a mail made from it */
 
 static_assert(LIMIT_LANE_WINDOW >= 2, "a lane refills when its window is half empty");
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");

@@ -99,7 +99,7 @@ json_t *option_value(const struct option *row, const char *text)
 		return json_boolean(text[0] == 't');
 	} else if (row->type == OPTION_LIST && text[0] == '[') {
 		value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	} else if (row->type == OPTION_LIST) {
+	} else if (row->type == OPTION_LIST && !row->secret) { /* a secret may hold a comma: it stays whole */
 		value = json_array();
 		for (const char *part = text; value && part; part = end) {
 			size_t len = strcspn(part, ",");
@@ -149,7 +149,8 @@ void option_describe(const struct option *row, char *ret_text, size_t size)
 		(void)snprintf(ret_text, size, "true or false");
 		break;
 	case OPTION_LIST:
-		(void)snprintf(ret_text, size, "a list of 1 to %" PRId64 " texts", row->max);
+		(void)snprintf(
+			ret_text, size, "a %slist of 1 to %" PRId64 " texts", row->lone ? "text or a " : "", row->max);
 		break;
 	case OPTION_MAP:
 		(void)snprintf(ret_text, size, "objects by name");

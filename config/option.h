@@ -41,6 +41,7 @@ struct option {
 	size_t count_offset;	  /* OPTION_LIST: of the size_t */
 	bool required;		  /* reported by the reader of the scope, not by option_read */
 	bool may_be_empty;	  /* OPTION_TEXT: may be empty */
+	bool lone;		  /* OPTION_LIST: a text in place of a list is a list of one */
 	bool secret;		  /* the value is not repeated in messages */
 	const char *doc;
 };

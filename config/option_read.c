@@ -178,7 +178,8 @@ static void read_quantity(const struct option_scope *scope, const struct option 
 
 static void read_list(const struct option_scope *scope, const struct option *row, const json_t *value)
 {
-	size_t count = json_array_size(value), used = 0;
+	const bool alone = row->lone && (json_is_string(value) || json_is_object(value));
+	size_t count = alone ? 1 : json_array_size(value), used = 0;
 
 	if (!count || count > (size_t)row->max) {
 		refuse(scope, row, value);
@@ -188,7 +189,7 @@ static void read_list(const struct option_scope *scope, const struct option *row
 	if (!list)
 		scope->sources->no_memory = true;
 	for (size_t i = 0; list && i < count; i++) {
-		list[used] = read_text(scope, row, json_array_get(value, i));
+		list[used] = read_text(scope, row, alone ? value : json_array_get(value, i));
 		used += list[used] != NULL;
 	}
 	char ***at = field(scope, row);

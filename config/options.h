@@ -75,8 +75,9 @@ struct effect_config {
 	enum on_full on_full;
 	enum on_failure on_failure;
 	char *url;
-	char *ca;     /* PEM file of the only authorities trusted; NULL: the system's */
-	char *secret; /* signs requests; NULL: none */
+	char *ca;	/* PEM file of the only authorities trusted; NULL: the system's */
+	char **secrets; /* option "secret": each signs requests; none: unsigned */
+	size_t secret_count;
 	struct auth_config auth;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
@@ -86,10 +87,14 @@ struct effect_config {
 	struct retry_config retry;
 	struct breaker_config breaker;
 	/* email */
-	char *from;
-	char *to;	    /* NULL: the user's address */
+	char *from; /* name@host or "Name <name@host>" */
+	char **to;  /* addresses, or {{path}} of the event's data; none: the user's own */
+	size_t to_count;
+	char *list_unsubscribe; /* template of a URL, https: or mailto:; NULL: no such header */
 	char *template_dir; /* option "template": a folder with <event type>.txt and .html; default config/templates */
 	bool starttls;	    /* option "starttls": refuse to go on without TLS on smtp:// */
+	/* chat */
+	char *text; /* template of the message; NULL: one of the kind's own */
 };
 
 /* A type of effect: what may stand in `type`, and what goes with it. */

@@ -100,11 +100,14 @@ static const struct option rows[] = {
 		AT(ca),
 		.doc = "PEM file with the only authorities that are trusted; unset: those of the system"},
 	{.path = "secret",
-		.type = OPTION_TEXT,
-		.max = LIMIT_CONFIG_TEXT,
+		.type = OPTION_LIST,
+		.max = LIMIT_SECRETS,
+		.lone = true,
 		.secret = true,
-		AT(secret),
-		.doc = "key that signs requests after Standard Webhooks; unset: unsigned"},
+		AT(secrets),
+		.count_offset = offsetof(struct effect_config, secret_count),
+		.doc = "keys that sign requests after Standard Webhooks: whsec_ (HMAC), whsk_ (Ed25519) or any text "
+		       "(HMAC); several while one replaces another; unset: unsigned, which a webhook may not be"},
 	{.path = "auth.type",
 		.type = OPTION_CHOICE,
 		.fallback = "none",
@@ -264,14 +267,25 @@ static const struct option rows[] = {
 		.doc = "pause until one attempt probes the target again"},
 	{.path = "from",
 		.type = OPTION_TEXT,
-		.max = LIMIT_EMAIL,
+		.max = LIMIT_MAILBOX,
 		AT(from),
-		.doc = "email: address of the sender, name@host"},
+		.doc = "email: the sender, name@host or Name <name@host>"},
 	{.path = "to",
-		.type = OPTION_TEXT,
-		.max = LIMIT_EMAIL,
+		.type = OPTION_LIST,
+		.max = LIMIT_RECIPIENTS,
+		.lone = true,
 		AT(to),
-		.doc = "email: address of the recipient; unset: the user's own"},
+		.count_offset = offsetof(struct effect_config, to_count),
+		.doc = "email: recipients, a mail each: name@host, or {{customer.email}} of the event's data; unset: "
+		       "the "
+		       "user's own address"},
+	{.path = "list_unsubscribe",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		AT(list_unsubscribe),
+		.doc = "email: where a recipient unsubscribes, https: (one click, RFC 8058) or mailto:, with {{names}} "
+		       "as "
+		       "in templates"},
 	{.path = "template",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
@@ -283,6 +297,12 @@ static const struct option rows[] = {
 		.fallback = "false",
 		AT(starttls),
 		.doc = "email, smtp URLs: refuse to go on without TLS"},
+	{.path = "text",
+		.type = OPTION_TEXT,
+		.max = LIMIT_CONFIG_TEXT,
+		AT(text),
+		.doc = "chat: the message, with {{names}} as in templates; unset: type of the event, and the user's "
+		       "name"},
 };
 
 const struct option_table effect_options = {rows, sizeof rows / sizeof rows[0]};

@@ -15,7 +15,8 @@
 #include "background/effects/sign.h"
 #include "background/telemetry/trace.h"
 
-static const struct effect_kind *const kinds[] = {&effect_email, &effect_analytics, &effect_crm, &effect_bus};
+static const struct effect_kind *const kinds[] = {
+	&effect_email, &effect_analytics, &effect_crm, &effect_bus, &effect_webhook, &effect_chat};
 
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
@@ -53,14 +54,14 @@ bool effect_id_parse(const char *id, char ret_event_id[ID_SIZE], char ret_name[L
 
 int effect_parts(const struct effect_config *config)
 {
-	(void)config;
-	return 1;
+	const struct effect_kind *kind = effect_kind_find(config->type);
+
+	return kind && kind->mail && config->to_count > 1 ? (int)config->to_count : 1;
 }
 
 const char *effect_recipient(const struct effect_config *config, int part)
 {
-	(void)config, (void)part;
-	return "";
+	return part >= 1 && (size_t)part <= config->to_count ? config->to[part - 1] : "";
 }
 
 const char *outcome_text(enum outcome outcome)
@@ -194,11 +195,11 @@ static int add_common(const struct effect_config *config, const struct effect_ki
 		err = add_authorization(request, &config->auth, input->token);
 	if (err == ERR_INVALID)
 		*ret_why = "the configured authorization can't be sent as a header";
-	if (err || !config->secret)
+	if (err || config->secret_count == 0)
 		return err;
-	err = sign_request(request, config->secret, input->id, input->now_ms);
+	err = sign_request(request, config->secrets, config->secret_count, id, now_ms);
 	if (err == ERR_INVALID)
-		*ret_why = "the configured secret is no base64 after \"whsec_\"";
+		*ret_why = "a configured secret can't be used to sign";
 	return err;
 }
 
@@ -248,6 +249,19 @@ static int verify_authorization(const struct effect_config *config, struct buf *
 	return err;
 }
 
+static int verify_secrets(const struct effect_config *config, struct buf *why)
+{
+	for (size_t i = 0; i < config->secret_count; i++) {
+		const char *fault = sign_secret_fault(config->secrets[i]);
+
+		if (fault) {
+			buf_printf(why, "secret: %s", fault);
+			return ERR_INVALID;
+		}
+	}
+	return 0;
+}
+
 int effect_verify(const struct effect_config *config, struct buf *why)
 {
 	const struct effect_kind *kind = effect_kind_find(config->type);
@@ -261,11 +275,9 @@ int effect_verify(const struct effect_config *config, struct buf *why)
 		buf_printf(why, "format: %s does not know \"%s\"", kind->type, config->format);
 		return ERR_INVALID;
 	}
-	if (config->secret && !sign_secret_usable(config->secret)) {
-		buf_append_text(why, "secret: no base64 after \"whsec_\"");
+	if (verify_secrets(config, why) != 0)
 		return ERR_INVALID;
-	}
-	if (!kind->mail && !(kind->own_auth && kind->own_auth(config)))
+	if (!kind->mail)
 		err = verify_authorization(config, why);
 	if (!err && kind->check)
 		err = kind->check(config, why);

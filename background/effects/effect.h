@@ -116,6 +116,7 @@ struct verdict {
 	enum verdict_kind kind;
 	enum outcome outcome;
 	int64_t retry_after_ms;	   /* a floor for the next attempt; -1: none */
+	bool pauses_target;	   /* retry_after_ms holds for the whole target: 429 and 503 with a Retry-After */
 	char reason[LIMIT_REASON]; /* for people: "HTTP 503", "SMTP 550 no such user", "connect time-out" */
 };
 

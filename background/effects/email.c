@@ -1,5 +1,5 @@
 /*
- * One mail to one recipient, made of the folder `template`: <event type>.txt, which begins with a line
+ * One mail to one recipient, where there are several one for each, made of the folder `template`: <event type>.txt, which begins with a line
  * "Subject: …" and an empty one, and, where there is one, <event type>.html.
  *
  * Templates are read when a mail is made. That is some microseconds beside an SMTP dialogue, and a
@@ -100,19 +100,42 @@ static int add_html(const struct effect_config *config, const struct event *even
 	return err;
 }
 
+/* RFC 2369, and RFC 8058 where one click can do it. Values are percent-encoded: an address may hold a '+' or '&'. */
+static int add_unsubscribe(const struct effect_config *config, const struct event *event, const json_t *data,
+	struct request *request, const char **ret_why)
+{
+	struct buf value;
+	int err;
+
+	if (!config->list_unsubscribe)
+		return 0;
+	buf_init(&value, LIMIT_MAIL_LINE - strlen("List-Unsubscribe: "));
+	buf_append_text(&value, "<");
+	err = template_expand(config->list_unsubscribe, event, data, TEMPLATE_URL, &value, ret_why);
+	if (!err) {
+		buf_append_text(&value, ">");
+		err = buf_error(&value);
+	}
+	if (!err)
+		err = request_add_header(request, "List-Unsubscribe", value.data);
+	if (!err && strncmp(config->list_unsubscribe, "https://", strlen("https://")) == 0)
+		err = request_add_header(request, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
+	buf_release(&value);
+	return err;
+}
+
 /* Auto-Submitted (RFC 3834) keeps vacation notices and mailing lists from answering. */
-static int add_headers(const struct effect_config *config, const struct event *event, const char *id,
-	const char *recipient, struct request *request)
+static int add_headers(const struct event *event, const char *id, const struct mailbox *from, struct request *request)
 {
 	char date[MAIL_DATE_SIZE], message_id[EFFECT_ID_SIZE + LIMIT_EMAIL + 4];
 	int err;
 
 	/* the event's own time: every attempt makes the same mail */
 	mail_date(date, event->created_ms);
-	snprintf(message_id, sizeof message_id, "<%s@%s>", id, mail_address_domain(config->from));
-	err = request_add_header(request, "From", config->from);
+	snprintf(message_id, sizeof message_id, "<%s@%s>", id, mail_address_domain(from->address));
+	err = mail_add_from(request, from);
 	if (!err)
-		err = request_add_header(request, "To", recipient);
+		err = request_add_header(request, "To", request->recipient);
 	if (!err)
 		err = request_add_header(request, "Date", date);
 	if (!err)
@@ -122,14 +145,40 @@ static int add_headers(const struct effect_config *config, const struct event *e
 	return err;
 }
 
-static int set_envelope(
-	const struct effect_config *config, const json_t *data, struct request *request, const char **ret_why)
+/*
+ * Whom this mail is for: what the row was written for, else what is configured, else the user. ERR_NOT_FOUND where that is a
+ * name that the event has nothing for.
+ */
+static int find_recipient(const struct effect_config *config, const char *written, const json_t *data,
+	const char **ret_recipient, const char **ret_why)
 {
-	const char *recipient = config->to ? config->to : payload_text(data, "user.email");
+	const char *source = config->to_count > 0 ? config->to[0] : "{{user.email}}", *name;
+	const json_t *value;
+	size_t len;
 
-	if (!recipient)
-		return ERR_NOT_FOUND;
-	if (!config->from || !mail_address_valid(config->from)) {
+	if (written && *written)
+		source = written;
+	*ret_recipient = source;
+	if (!template_name(source, &name, &len))
+		return 0;
+	value = payload_find(data, name, len);
+	if (value && !json_is_null(value) && !json_is_string(value)) {
+		*ret_why = "the event has no text where the recipient's address should be";
+		return ERR_INVALID;
+	}
+	*ret_recipient = json_string_value(value);
+	return *ret_recipient && **ret_recipient ? 0 : ERR_NOT_FOUND;
+}
+
+static int set_envelope(const struct effect_config *config, const struct effect_input *input, const json_t *data,
+	struct mailbox *ret_from, struct request *request, const char **ret_why)
+{
+	const char *recipient;
+	int err = find_recipient(config, input->recipient, data, &recipient, ret_why);
+
+	if (err)
+		return err;
+	if (!config->from || !mail_mailbox_parse(config->from, ret_from)) {
 		*ret_why = "the configured sender is no address that can be used";
 		return ERR_INVALID;
 	}
@@ -137,7 +186,7 @@ static int set_envelope(
 		*ret_why = "the recipient is no address that can be used";
 		return ERR_INVALID;
 	}
-	request->sender = strdup(config->from);
+	request->sender = strdup(ret_from->address);
 	request->recipient = strdup(recipient);
 	return request->sender && request->recipient ? 0 : ERR_MEMORY;
 }
@@ -146,14 +195,17 @@ static int build(const struct effect_config *config, const struct effect_input *
 	const char **ret_why)
 {
 	const struct event *event = input->event;
+	struct mailbox from;
 	json_t *data;
 	int err = payload_data(event, &data, ret_why);
 
 	if (err)
 		return err;
-	err = set_envelope(config, data, request, ret_why);
+	err = set_envelope(config, input, data, &from, request, ret_why);
 	if (!err)
-		err = add_headers(config, event, input->id, request->recipient, request);
+		err = add_headers(event, input->id, &from, request);
+	if (!err)
+		err = add_unsubscribe(config, event, data, request, ret_why);
 	if (!err)
 		err = add_text(config, event, data, request, ret_why);
 	if (!err)
@@ -241,28 +293,51 @@ static int check_folder(const struct effect_config *config, struct buf *why)
 	return err;
 }
 
-static int check_address(const char *option, const char *address, struct buf *why)
+/* A name must be one of the event's data, for there are no addresses elsewhere. */
+static int check_recipient(const struct effect_config *config, const char *recipient, struct buf *why)
 {
-	if (mail_address_valid(address))
-		return 0;
-	buf_printf(why, "%s: \"%s\" is no address that can be used", option, address);
-	return ERR_INVALID;
+	struct buf message;
+	const char *name;
+	size_t len;
+	int err = 0;
+
+	buf_init(&message, LIMIT_CONFIG_MESSAGE);
+	if (!template_name(recipient, &name, &len)) {
+		if (!mail_address_valid(recipient))
+			err = ERR_INVALID;
+	} else if (strncmp(name, "event.", strlen("event.")) == 0) {
+		err = ERR_INVALID;
+	}
+	if (err)
+		buf_printf(&message, "\"%s\" is no address that can be used, nor one {{name}} of the event's data",
+			recipient);
+	for (size_t i = 0; !err && i < config->on_count; i++)
+		err = template_check(recipient, config->on[i], &message);
+	if (err)
+		buf_printf(why, "to: %s", message.data);
+	buf_release(&message);
+	return err;
 }
 
-static int check(const struct effect_config *config, struct buf *why)
+static int check_unsubscribe(const struct effect_config *config, struct buf *why)
+{
+	struct buf message;
+	int err = 0;
+
+	buf_init(&message, LIMIT_CONFIG_MESSAGE);
+	for (size_t i = 0; config->list_unsubscribe && !err && i < config->on_count; i++)
+		err = template_check(config->list_unsubscribe, config->on[i], &message);
+	if (err)
+		buf_printf(why, "list_unsubscribe: %s", message.data);
+	buf_release(&message);
+	return err;
+}
+
+static int check_templates(const struct effect_config *config, struct buf *why)
 {
 	bool patterns = false;
-	int err;
+	int err = 0;
 
-	if (!config->from || !config->template_dir) {
-		buf_printf(why, "%s: an email effect needs it", config->from ? "template" : "from");
-		return ERR_INVALID;
-	}
-	err = check_address("from", config->from, why);
-	if (!err && config->to)
-		err = check_address("to", config->to, why);
-	if (err)
-		return err;
 	for (size_t i = 0; i < config->on_count; i++) {
 		if (strchr(config->on[i], '*'))
 			patterns = true;
@@ -272,6 +347,26 @@ static int check(const struct effect_config *config, struct buf *why)
 	if (patterns && check_folder(config, why) != 0)
 		err = ERR_INVALID;
 	return err;
+}
+
+static int check(const struct effect_config *config, struct buf *why)
+{
+	struct mailbox from;
+	int err = 0;
+
+	if (!config->from || !config->template_dir) {
+		buf_printf(why, "%s: an email effect needs it", config->from ? "template" : "from");
+		return ERR_INVALID;
+	}
+	if (!mail_mailbox_parse(config->from, &from)) {
+		buf_printf(why, "from: \"%s\" is no address that can be used", config->from);
+		return ERR_INVALID;
+	}
+	for (size_t i = 0; !err && i < config->to_count; i++)
+		err = check_recipient(config, config->to[i], why);
+	if (!err)
+		err = check_unsubscribe(config, why);
+	return err ? err : check_templates(config, why);
 }
 
 const struct effect_kind effect_email = {.type = "email", .mail = true, .build = build, .check = check};

@@ -10,5 +10,7 @@ extern const struct effect_kind effect_email;
 extern const struct effect_kind effect_analytics;
 extern const struct effect_kind effect_crm;
 extern const struct effect_kind effect_bus;
+extern const struct effect_kind effect_webhook;
+extern const struct effect_kind effect_chat;
 
 #endif

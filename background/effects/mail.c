@@ -13,7 +13,6 @@
 #include <time.h>
 
 enum { LOCAL_MAX = 64, LABEL_MAX = 63 }; /* RFC 5321 4.5.3.1.1, RFC 1035 2.3.4 */
-enum { LINE_MAX_5322 = 998 };
 
 /* An encoded-word is at most 75 characters, "=?UTF-8?B?" and "?=" included: 60 of base64, 45 bytes. */
 enum { WORD_BYTES = 45, WORD_TEXT = sodium_base64_ENCODED_LEN(WORD_BYTES, sodium_base64_VARIANT_ORIGINAL) };
@@ -113,6 +112,85 @@ static bool one_line(const char *subject)
 	return true;
 }
 
+/* The name, without blanks around it and the quotes that it may have (RFC 5322 3.2.4). */
+static void copy_name(char ret_name[LIMIT_MAILBOX + 1], const char *text, size_t len)
+{
+	size_t used = 0;
+
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	for (; len > 0 && *text == ' '; text++)
+		len--;
+	const bool quoted = len >= 2 && text[0] == '"' && text[len - 1] == '"';
+
+	for (size_t i = quoted ? 1 : 0; i < len - (quoted ? 1 : 0); i++) {
+		if (quoted && text[i] == '\\' && i + 2 < len)
+			i++;
+		ret_name[used++] = text[i];
+	}
+	ret_name[used] = '\0';
+}
+
+bool mail_mailbox_parse(const char *text, struct mailbox *ret_mailbox)
+{
+	const size_t len = strlen(text);
+	const char *open = strrchr(text, '<');
+	const bool named = open && open != text && text[len - 1] == '>';
+	const char *address = named ? open + 1 : text;
+	const size_t address_len = named ? len - (size_t)(address - text) - 1 : len;
+	struct mailbox mailbox = {.name = ""};
+
+	if (address_len > LIMIT_EMAIL || len > LIMIT_MAILBOX || !one_line(text))
+		return false;
+	memcpy(mailbox.address, address, address_len);
+	if (!mail_address_valid(mailbox.address))
+		return false;
+	if (named)
+		copy_name(mailbox.name, text, (size_t)(open - text));
+	*ret_mailbox = mailbox;
+	return true;
+}
+
+/* RFC 5322 3.2.3; blanks are between atoms. */
+static bool atoms(const char *name)
+{
+	static const char atext[] = "!#$%&'*+-/=?^_`{|}~ "
+				    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return name[strspn(name, atext)] == '\0';
+}
+
+static void quote(struct buf *out, const char *name)
+{
+	buf_append(out, "\"", 1);
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			buf_append(out, "\\", 1);
+		buf_append(out, name, 1);
+	}
+	buf_append(out, "\"", 1);
+}
+
+int mail_add_from(struct request *request, const struct mailbox *from)
+{
+	struct buf value;
+	int err;
+
+	buf_init(&value, LIMIT_MAIL_LINE - strlen("From: "));
+	if (!plain(from->name))
+		encode(&value, from->name);
+	else if (!atoms(from->name))
+		quote(&value, from->name);
+	else
+		buf_append_text(&value, from->name);
+	buf_printf(&value, *from->name ? " <%s>" : "%s", from->address);
+	err = buf_error(&value);
+	if (!err)
+		err = request_add_header(request, "From", value.data);
+	buf_release(&value);
+	return err;
+}
+
 int mail_add_subject(struct request *request, const char *subject)
 {
 	struct buf value;
@@ -120,7 +198,7 @@ int mail_add_subject(struct request *request, const char *subject)
 
 	if (!one_line(subject))
 		return ERR_INVALID;
-	buf_init(&value, LINE_MAX_5322 - strlen("Subject: "));
+	buf_init(&value, LIMIT_MAIL_LINE - strlen("Subject: "));
 	if (plain(subject))
 		buf_append_text(&value, subject);
 	else

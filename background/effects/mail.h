@@ -19,6 +19,17 @@ bool mail_address_valid(const char *address);
 /* What follows the '@' of a valid address. */
 const char *mail_address_domain(const char *address);
 
+/* A sender as it is configured: "name@host", or "Shop <name@host>". */
+struct mailbox {
+	char name[LIMIT_MAILBOX + 1]; /* UTF-8, without the quotes that it may have been written with; "": none */
+	char address[LIMIT_EMAIL + 1];
+};
+/* false: the address is not valid, or the name holds a control byte. */
+bool mail_mailbox_parse(const char *text, struct mailbox *ret_mailbox);
+
+/* Adds From:, the name as atoms, a quoted string or encoded-words, as it needs. Errors as request_add_header. */
+int mail_add_from(struct request *request, const struct mailbox *from) MUST_CHECK;
+
 /* Adds Subject: as it is if it is plain ASCII, else in encoded-words. Errors as request_add_header. */
 int mail_add_subject(struct request *request, const char *subject) MUST_CHECK;
 

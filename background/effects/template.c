@@ -124,6 +124,17 @@ static bool known(const struct piece *piece)
 	return false;
 }
 
+bool template_name(const char *text, const char **ret_name, size_t *ret_len)
+{
+	struct piece piece;
+
+	if (next_piece(&text, &piece) != 1 || !piece.name || *text != '\0')
+		return false;
+	*ret_name = piece.start;
+	*ret_len = piece.len;
+	return true;
+}
+
 static size_t line_of(const char *text, const char *at)
 {
 	size_t line = 1;
@@ -157,27 +168,45 @@ int template_check(const char *text, const char *event_type, struct buf *why)
 	}
 }
 
+/* What stands for a byte of a value, or of the text around it; NULL: the byte itself. */
+static const char *escape(char c, enum template_form form)
+{
+	const bool html = form == TEMPLATE_HTML, chat = form == TEMPLATE_CHAT;
+
+	if (c == '\n' && (html || form == TEMPLATE_TEXT))
+		return "\r\n";
+	if (c == '\r' && (html || form == TEMPLATE_TEXT))
+		return "";
+	if (chat && ((unsigned char)c < 0x20 || c == 0x7f))
+		return " ";
+	if ((html || chat) && c == '&')
+		return "&amp;";
+	if ((html || chat) && c == '<')
+		return "&lt;";
+	if ((html || chat) && c == '>')
+		return "&gt;";
+	if (html && c == '"')
+		return "&quot;";
+	return html && c == '\'' ? "&#39;" : NULL;
+}
+
+/* RFC 3986 2.3 */
+static bool unreserved(char c)
+{
+	static const char others[] = "-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return c != '\0' && strchr(others, c) != NULL;
+}
+
 static void append_escaped(struct buf *out, char c, enum template_form form)
 {
-	const char *instead = NULL;
+	const char *instead = escape(c, form);
 
-	if (c == '\n' && form != TEMPLATE_LINE)
-		instead = "\r\n";
-	else if (form != TEMPLATE_HTML)
-		instead = NULL;
-	else if (c == '&')
-		instead = "&amp;";
-	else if (c == '<')
-		instead = "&lt;";
-	else if (c == '>')
-		instead = "&gt;";
-	else if (c == '"')
-		instead = "&quot;";
-	else if (c == '\'')
-		instead = "&#39;";
-	if (instead)
+	if (form == TEMPLATE_URL && !unreserved(c))
+		buf_printf(out, "%%%02X", (unsigned char)c);
+	else if (instead)
 		buf_append_text(out, instead);
-	else if (c != '\r' || form == TEMPLATE_LINE)
+	else
 		buf_append(out, &c, 1);
 }
 
@@ -246,7 +275,8 @@ static int append_value(const struct piece *piece, const struct event *event, co
 int template_expand(const char *text, const struct event *event, const json_t *data, enum template_form form,
 	struct buf *out, const char **ret_why)
 {
-	const enum template_form literal = form == TEMPLATE_HTML ? TEMPLATE_TEXT : form;
+	const bool body = form == TEMPLATE_HTML || form == TEMPLATE_TEXT;
+	const enum template_form literal = body ? TEMPLATE_TEXT : TEMPLATE_LINE; /* what we wrote is meant as it is */
 	struct piece piece;
 	int err, more;
 

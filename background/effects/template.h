@@ -16,6 +16,8 @@ enum template_form {
 	TEMPLATE_LINE, /* a header: as it is */
 	TEMPLATE_TEXT, /* lines end in CR LF */
 	TEMPLATE_HTML, /* the same, and values are escaped for use as text and in quoted attributes */
+	TEMPLATE_CHAT, /* &, < and > of values are escaped, and their control bytes become spaces */
+	TEMPLATE_URL,  /* values are percent-encoded (RFC 3986 2.1), all but the unreserved characters */
 };
 
 /*
@@ -23,6 +25,9 @@ enum template_form {
  * ERR_INVALID, ERR_SYSTEM, ERR_MEMORY.
  */
 int template_read(const char *folder, const char *event_type, const char *suffix, char **ret_text) MUST_CHECK;
+
+/* Whether the text is one {{name}} and nothing else; the name then, borrowed from it. */
+bool template_name(const char *text, const char **ret_name, size_t *ret_len);
 
 /*
  * 0, or ERR_INVALID with "line 3: …" appended to `why`: a {{ without its }}, a name that is none. In a

@@ -13,9 +13,13 @@
 
 #include "background/effects/effect.h"
 
+/* What a Retry-After is about: the request, or all that we send there. */
+enum extent { ONE, ALL };
+
 struct http_rule {
 	int from, to; /* status */
 	enum verdict_kind kind;
+	enum extent retry_after;
 	const char *note;
 };
 
@@ -23,28 +27,31 @@ struct http_rule {
 
 /* Statuses: RFC 9110 15, RFC 4918 11 (422 to 424), RFC 6585 (428 to 431), RFC 7725 (451), RFC 8470 (425). */
 static const struct http_rule http_rules[] = {
-	{200, 299, VERDICT_OK,     ""},
-	{300, 399, VERDICT_TARGET, "redirects are not followed"}, /* a credential goes where it was configured to go */
-	{401, 401, VERDICT_TARGET, "credentials missing or refused"},
-	{402, 402, VERDICT_RETRY,  "payment required"}, /* in use for quotas that fill up again */
-	{403, 403, VERDICT_TARGET, "not permitted"},
-	{404, 404, VERDICT_TARGET, "no such URL"}, /* the URL is the same for all */
-	{407, 407, VERDICT_TARGET, "a proxy wants credentials"},
-	{408, 408, VERDICT_RETRY,  ""},
-	{409, 409, VERDICT_DEAD,   "in conflict with what the receiver has"}, /* a repeat brings the same conflict */
-	{410, 410, VERDICT_GONE,   "gone for good"},
-	{421, 421, VERDICT_RETRY,  ""}, /* the wrong connection, not the wrong request */
-	{423, 423, VERDICT_RETRY,  "locked"},
-	{424, 424, VERDICT_RETRY,  ""},
-	{425, 425, VERDICT_RETRY,  ""},
-	{426, 426, VERDICT_TARGET, "another protocol is wanted"},
-	{429, 429, VERDICT_RETRY,  "too many requests"},
-	{451, 451, VERDICT_TARGET, "not available for legal reasons"},
-	/* 400, 405, 406, 411 to 418, 422, 428, 431 and those not given out yet: about this request */
-	{400, 499, VERDICT_DEAD,   "refused"},
-	{500, 599, VERDICT_RETRY,  ""},
+	{200, 299, VERDICT_OK,     ONE, ""},
+	{300, 399, VERDICT_TARGET, ONE, "redirects are not followed"}, /* a credential goes where it was configured to go */
+	{401, 401, VERDICT_TARGET, ONE, "credentials missing or refused"},
+	{402, 402, VERDICT_RETRY,  ONE, "payment required"}, /* in use for quotas that fill up again */
+	{403, 403, VERDICT_TARGET, ONE, "not permitted"},
+	{404, 404, VERDICT_TARGET, ONE, "no such URL"}, /* the URL is the same for all */
+	{405, 405, VERDICT_TARGET, ONE, "this URL takes no such requests"}, /* and all of ours are alike */
+	{407, 407, VERDICT_TARGET, ONE, "a proxy wants credentials"},
+	{408, 408, VERDICT_RETRY,  ONE, ""},
+	{409, 409, VERDICT_DEAD,   ONE, "in conflict with what the receiver has"}, /* a repeat brings the same conflict */
+	{410, 410, VERDICT_GONE,   ONE, "gone for good"},
+	{415, 415, VERDICT_TARGET, ONE, "this URL takes no such content"},
+	{421, 421, VERDICT_RETRY,  ONE, ""}, /* the wrong connection, not the wrong request */
+	{423, 423, VERDICT_RETRY,  ONE, "locked"},
+	{424, 424, VERDICT_RETRY,  ONE, ""},
+	{425, 425, VERDICT_RETRY,  ONE, ""},
+	{426, 426, VERDICT_TARGET, ONE, "another protocol is wanted"},
+	{429, 429, VERDICT_RETRY,  ALL, "too many requests"},
+	{451, 451, VERDICT_TARGET, ONE, "not available for legal reasons"},
+	/* 400, 406, 411 to 418, 422, 428, 431 and those not given out yet: about this request */
+	{400, 499, VERDICT_DEAD,   ONE, "refused"},
+	{503, 503, VERDICT_RETRY,  ALL, ""},
+	{500, 599, VERDICT_RETRY,  ONE, ""},
 	/* 1xx, and what is none */
-	{INT_MIN, INT_MAX, VERDICT_RETRY, "not a final status"},
+	{INT_MIN, INT_MAX, VERDICT_RETRY, ONE, "not a final status"},
 };
 
 enum smtp_stage { ANY_STAGE, BEFORE_RECIPIENT, AFTER_RECIPIENT };
@@ -59,32 +66,38 @@ struct smtp_rule {
 };
 
 /*
- * Codes: RFC 5321 4.2.3, RFC 4954 (authentication), RFC 7504 (521, 556). The class of the reply decides whether it is
- * for good: RFC 3463 wants a full mailbox (X.2.2) to be a persistent transient failure, 452 or 4.2.2; a server
- * that says 552 5.2.2 all the same is taken at its word.
+ * Codes: RFC 5321 4.2.3, RFC 1870 (552), RFC 4954 (authentication), RFC 7504 (521, 556). Subjects of RFC 3463: 1 address,
+ * 2 mailbox, 3 system, 4 network, 5 protocol, 6 content, 7 security and policy; details by the IANA registry of them.
+ *
+ * The class of the reply decides whether it is for good: RFC 3463 wants a full mailbox (X.2.2) to be a persistent transient
+ * failure, 452 or 4.2.2; a server that says 552 5.2.2 all the same is taken at its word.
  */
 static const struct smtp_rule smtp_rules[] = {
 	{ANY_STAGE,        200, 299, -1, -1, VERDICT_OK,     ""},
 	{ANY_STAGE,        400, 499, -1, -1, VERDICT_RETRY,  ""}, /* 421 and 454 too */
+	/* greeting, EHLO, STARTTLS, AUTH, MAIL: the same for all, but for the size that MAIL says */
 	{ANY_STAGE,        500, 599,  3,  4, VERDICT_DEAD,   ""}, /* too big for the system: this message */
-	{BEFORE_RECIPIENT, 500, 599, -1, -1, VERDICT_TARGET, ""}, /* greeting, EHLO, AUTH, MAIL: the same for all */
+	{BEFORE_RECIPIENT, 552, 552, -1, -1, VERDICT_DEAD,   ""}, /* the same without an enhanced code */
+	{BEFORE_RECIPIENT, 500, 599, -1, -1, VERDICT_TARGET, ""},
 	/* with an enhanced status code */
-	{AFTER_RECIPIENT,  500, 599,  7, -1, VERDICT_TARGET, ""}, /* security or policy: relaying denied, we are listed */
 	{AFTER_RECIPIENT,  500, 599,  1,  7, VERDICT_TARGET, ""}, /* bad sender's mailbox: it is in the configuration */
 	{AFTER_RECIPIENT,  500, 599,  1,  8, VERDICT_TARGET, ""}, /* bad sender's domain */
-	{AFTER_RECIPIENT,  500, 599,  3, -1, VERDICT_TARGET, ""}, /* the mail system: full, not accepting, misconfigured */
 	{AFTER_RECIPIENT,  500, 599,  1, -1, VERDICT_DEAD,   ""}, /* address: no such mailbox, domain, bad syntax */
 	{AFTER_RECIPIENT,  500, 599,  2, -1, VERDICT_DEAD,   ""}, /* mailbox: disabled, full, message too long for it */
-	{AFTER_RECIPIENT,  500, 599,  4, -1, VERDICT_DEAD,   ""}, /* no route to the recipient's domain */
+	{AFTER_RECIPIENT,  500, 599,  3, -1, VERDICT_TARGET, ""}, /* the mail system: full, not accepting, misconfigured */
+	{AFTER_RECIPIENT,  500, 599,  4, -1, VERDICT_DEAD,   ""}, /* no route to the recipient's domain, a loop on the way */
 	{AFTER_RECIPIENT,  500, 599,  6, -1, VERDICT_DEAD,   ""}, /* content */
-	/* without one, or 5.0.x, 5.5.x: by the reply code */
+	{AFTER_RECIPIENT,  500, 599,  7,  2, VERDICT_DEAD,   ""}, /* this mailing list does not take our mails */
+	{AFTER_RECIPIENT,  500, 599,  7, 17, VERDICT_DEAD,   ""}, /* the mailbox has another owner now (RFC 7293) */
+	{AFTER_RECIPIENT,  500, 599,  7, 18, VERDICT_DEAD,   ""}, /* and so its domain */
+	{AFTER_RECIPIENT,  500, 599,  7, -1, VERDICT_TARGET, ""}, /* security or policy: relaying denied, we are listed */
+	/* without one, or X.0.X, X.5.X: by the reply code */
 	{AFTER_RECIPIENT,  500, 500, -1, -1, VERDICT_TARGET, ""}, /* command not known: it does not speak as we do */
 	{AFTER_RECIPIENT,  502, 504, -1, -1, VERDICT_TARGET, ""},
-	{AFTER_RECIPIENT,  521, 521, -1, -1, VERDICT_TARGET, ""}, /* accepts no mail at all */
-	{AFTER_RECIPIENT,  530, 530, -1, -1, VERDICT_TARGET, ""}, /* authentication or STARTTLS wanted first */
-	{AFTER_RECIPIENT,  534, 535, -1, -1, VERDICT_TARGET, ""},
-	{AFTER_RECIPIENT,  538, 538, -1, -1, VERDICT_TARGET, ""},
-	{AFTER_RECIPIENT,  500, 599, -1, -1, VERDICT_DEAD,   ""}, /* 501, 550 to 556: this recipient, or this message */
+	{AFTER_RECIPIENT,  521, 525, -1, -1, VERDICT_TARGET, ""}, /* accepts no mail, wants encryption, our account is disabled */
+	{AFTER_RECIPIENT,  530, 538, -1, -1, VERDICT_TARGET, ""}, /* authentication or STARTTLS wanted first, or refused */
+	{AFTER_RECIPIENT,  555, 555, -1, -1, VERDICT_TARGET, ""}, /* parameters of MAIL or RCPT not known */
+	{AFTER_RECIPIENT,  500, 599, -1, -1, VERDICT_DEAD,   ""}, /* 501, 550 to 554, 556: this recipient, or this message */
 	{ANY_STAGE,        INT_MIN, INT_MAX, -1, -1, VERDICT_RETRY,  "not a final reply"},
 };
 
@@ -157,6 +170,7 @@ static void judge_http(const struct reply *reply, struct verdict *ret_verdict)
 	verdict_own(rule->kind, reason, ret_verdict);
 	if (rule->kind == VERDICT_RETRY || rule->kind == VERDICT_TARGET)
 		ret_verdict->retry_after_ms = reply->retry_after_ms;
+	ret_verdict->pauses_target = rule->retry_after == ALL && reply->retry_after_ms > 0;
 }
 
 /* After the reply code, if the text begins with it: "550 5.1.1 no such user" or "550-5.1.1 …". */

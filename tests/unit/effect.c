@@ -11,6 +11,14 @@
 static struct effect_config config;
 static struct request request;
 static const char *why;
+static char *secret[1];
+
+static void set_secret(const char *text)
+{
+	secret[0] = (char *)(uintptr_t)text;
+	config.secrets = secret;
+	config.secret_count = 1;
+}
 
 static void setup(void)
 {
@@ -57,9 +65,80 @@ Test(effect, id_is_event_and_name)
 	cr_assert_str_eq(id, EVENT "-a234567890123456789012345678901234567890");
 }
 
+Test(effect, id_of_a_part)
+{
+	char id[EFFECT_ID_SIZE];
+
+	effect_id(id, EVENT, "mails.staff", LIMIT_RECIPIENTS);
+	cr_assert_str_eq(id, EVENT "-mails.staff-32");
+}
+
+Test(effect, what_makes_an_id_takes_it_apart)
+{
+	static const struct {
+		const char *id, *name;
+		int part;
+	} good[] = {{EVENT, "", -1}, {EVENT "-crm", "crm", 0}, {EVENT "-hooks.shop", "hooks.shop", 0},
+		{EVENT "-email-1", "email", 1}, {EVENT "-email-32", "email", 32},
+		{EVENT "-a234567890123456789012345678901234567890.b234567890123456789012345678901234567890-7",
+			"a234567890123456789012345678901234567890.b234567890123456789012345678901234567890", 7}};
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		char event_id[ID_SIZE], name[LIMIT_TARGET_KEY + 1], again[EFFECT_ID_SIZE];
+		int part = 77;
+
+		cr_assert(effect_id_parse(good[i].id, event_id, name, &part), "%s", good[i].id);
+		cr_assert_str_eq(event_id, EVENT);
+		cr_assert_str_eq(name, good[i].name);
+		cr_assert_eq(part, good[i].part);
+		effect_id(again, event_id, name, part);
+		if (part >= 0)
+			cr_assert_str_eq(again, good[i].id);
+	}
+}
+
+Test(effect, what_is_no_id)
+{
+	static const char *const bad[] = {"", "-", "crm", "-crm", EVENT "-", EVENT "--", EVENT "--1", EVENT "-crm-",
+		EVENT "-crm-0", EVENT "-crm-01", EVENT "-crm--1", EVENT "-crm-+1", EVENT "-crm- 1", EVENT "-crm-33",
+		EVENT "-crm-1x", EVENT "-crm-1-1", EVENT "-crm-99999999999999999999", EVENT "0-crm",
+		"01ARZ3NDEKTSV4RRFFQ69G5FA-crm",
+		EVENT "-a2345678901234567890123456789012345678901234567890123456789012345678901234567890xx"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char event_id[ID_SIZE] = "untouched", name[LIMIT_TARGET_KEY + 1] = "untouched";
+		int part = 77;
+
+		cr_assert_not(effect_id_parse(bad[i], event_id, name, &part), "%s", bad[i]);
+		cr_assert_str_eq(event_id, "untouched");
+		cr_assert_str_eq(name, "untouched");
+		cr_assert_eq(part, 77);
+	}
+}
+
+/* One row for each of several recipients; what has but one leaves its row without, and so follows the configuration. */
+Test(effect, a_mail_has_a_part_for_each_of_several_recipients)
+{
+	char *to[] = {"a@example.com", "{{customer.email}}"};
+
+	cr_assert_eq(effect_parts(&config), 1);
+	cr_assert_str_eq(effect_recipient(&config, 0), "");
+	config.type = "email";
+	cr_assert_eq(effect_parts(&config), 1);
+	config.to = to;
+	config.to_count = 1;
+	cr_assert_eq(effect_parts(&config), 1);
+	cr_assert_str_eq(effect_recipient(&config, 0), "");
+	config.to_count = 2;
+	cr_assert_eq(effect_parts(&config), 2);
+	cr_assert_str_eq(effect_recipient(&config, 1), "a@example.com");
+	cr_assert_str_eq(effect_recipient(&config, 2), "{{customer.email}}");
+	cr_assert_str_eq(effect_recipient(&config, 3), "");
+}
+
 Test(effect, kinds_are_found_by_type)
 {
-	static const char *const types[] = {"email", "analytics", "crm", "bus"};
+	static const char *const types[] = {"email", "analytics", "crm", "bus", "webhook", "chat"};
 	size_t count;
 	const struct effect_kind *const *kinds = effect_kinds(&count);
 
@@ -139,14 +218,14 @@ Test(effect, a_secret_signs_the_finished_body_at_the_time_of_the_attempt)
 	struct request other;
 	char id[64];
 
-	config.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+	set_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
 	config.auth = (struct auth_config){.type = AUTH_BEARER, .token = "t"};
 	cr_assert_eq(build_at(1767323099999), 0);
 	cr_assert_str_eq(header("webhook-id"), ID);
 	cr_assert_str_eq(header("webhook-timestamp"), "1767323099");
 	request_init(&other);
 	buf_append_text(&other.body, request.body.data);
-	cr_assert_eq(sign_request(&other, config.secret, ID, 1767323099000), 0);
+	cr_assert_eq(sign_request(&other, config.secrets, 1, ID, 1767323099000), 0);
 	snprintf(id, sizeof id, "%s", header("webhook-signature"));
 	cr_assert_str_eq(other.headers[2] + strlen("webhook-signature: "), id);
 	request_release(&other);
@@ -165,12 +244,12 @@ Test(effect, a_secret_that_is_none)
 {
 	struct buf message;
 
-	config.secret = "whsec_?";
+	set_secret("whsec_?");
 	cr_assert_eq(build_at(0), ERR_INVALID);
-	cr_assert_str_eq(why, "the configured secret is no base64 after \"whsec_\"");
+	cr_assert_str_eq(why, "a configured secret can't be used to sign");
 	buf_init(&message, 512);
 	cr_assert_eq(effect_verify(&config, &message), ERR_INVALID);
-	cr_assert_null(strstr(message.data, config.secret));
+	cr_assert_null(strstr(message.data, secret[0]));
 	buf_release(&message);
 }
 
@@ -198,7 +277,7 @@ Test(effect, the_largest_request_fits_its_headers)
 {
 	/* cloudevents has the most headers of its own; with a signature and a header of the operator's */
 	config.format = "cloudevents";
-	config.secret = "secret";
+	set_secret("secret");
 	config.auth = (struct auth_config){.type = AUTH_HEADER, .name = "X-Api-Key", .value = "k"};
 	cr_assert_eq(build_at(0), 0);
 	cr_assert_lt(request.header_count, REQUEST_HEADERS);

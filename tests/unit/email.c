@@ -16,6 +16,15 @@ static struct effect_config config;
 static struct request request;
 static const char *why;
 static char *on[] = {"user.login"};
+static char *to[2];
+static const char *recipient; /* of the row */
+
+static void set_to(const char *address)
+{
+	to[0] = (char *)(uintptr_t)address;
+	config.to = to;
+	config.to_count = address ? 1 : 0;
+}
 
 static void write_template(const char *name, const char *text)
 {
@@ -43,6 +52,7 @@ static void setup(void)
 	write_template("user.login.txt", "Subject: Hello {{user.username}}\n\nFrom {{request.ip}}\n");
 	request_init(&request);
 	why = NULL;
+	recipient = NULL;
 }
 
 static void teardown(void)
@@ -60,8 +70,9 @@ static int build(const char *username, const char *email)
 	char *text = json_dumps(data, JSON_COMPACT);
 	struct event *event = event_new(
 		"01ARZ3NDEKTSV4RRFFQ69G5FAV", "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ", text, 7, "", 1767323045678);
-	int err = effect_build(
-		&config, &(struct effect_input){.event = event, .id = ID, .now_ms = 1767323099999}, &request, &why);
+	int err = effect_build(&config,
+		&(struct effect_input){.event = event, .id = ID, .recipient = recipient, .now_ms = 1767323099999},
+		&request, &why);
 
 	event_unref(event);
 	free(text);
@@ -104,9 +115,121 @@ Test(email, html_where_there_is_a_template)
 
 Test(email, to_goes_before_the_users_address)
 {
-	config.to = "security@example.org";
+	set_to("security@example.org");
 	cr_assert_eq(build("alice", NULL), 0);
 	cr_assert_str_eq(request.recipient, "security@example.org");
+}
+
+Test(email, several_recipients_and_what_the_row_says)
+{
+	to[0] = "security@example.org";
+	to[1] = "{{user.email}}";
+	config.to = to;
+	config.to_count = 2;
+	for (int part = 1; part <= 2; part++) {
+		recipient = effect_recipient(&config, part);
+		request_release(&request);
+		cr_assert_eq(build("alice", "alice@example.net"), 0, "%s", why ? why : "");
+		cr_assert_str_eq(request.recipient, part == 1 ? "security@example.org" : "alice@example.net");
+		cr_assert_str_eq(header("To"), request.recipient);
+	}
+	/* a row that was written before there were several */
+	recipient = "";
+	request_release(&request);
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_str_eq(request.recipient, "security@example.org");
+}
+
+/* The configuration may have changed since the row was written: the row holds. */
+Test(email, a_recipient_of_the_row_outlives_the_configuration)
+{
+	recipient = "gone@example.org";
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_str_eq(request.recipient, "gone@example.org");
+}
+
+Test(email, a_recipient_out_of_the_data)
+{
+	set_to("{{ user.email }}");
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_str_eq(request.recipient, "alice@example.net");
+	request_release(&request);
+	cr_assert_eq(build("alice", NULL), ERR_NOT_FOUND);
+	cr_assert_eq(build("alice", "nobody"), ERR_INVALID);
+	set_to("{{customer.email}}");
+	cr_assert_eq(build("alice", "alice@example.net"), ERR_NOT_FOUND);
+	set_to("{{user}}");
+	cr_assert_eq(build("alice", "alice@example.net"), ERR_INVALID);
+	cr_assert_str_eq(why, "the event has no text where the recipient's address should be");
+}
+
+Test(email, a_sender_with_a_name)
+{
+	static const struct {
+		const char *from, *header;
+	} rows[] = {
+		{"Shop <auth@example.com>", "Shop <auth@example.com>"},
+		{"The Shop<auth@example.com>", "The Shop <auth@example.com>"},
+		{"  Shop   <auth@example.com>", "Shop <auth@example.com>"},
+		{"Shop, Inc. <auth@example.com>", "\"Shop, Inc.\" <auth@example.com>"},
+		{"\"Shop, Inc.\" <auth@example.com>", "\"Shop, Inc.\" <auth@example.com>"},
+		{"\"The \\\"Shop\\\"\" <auth@example.com>", "\"The \\\"Shop\\\"\" <auth@example.com>"},
+		{"a <b> \\ <auth@example.com>", "\"a <b> \\\\\" <auth@example.com>"},
+		{"Caf\xc3\xa9 <auth@example.com>", "=?UTF-8?B?Q2Fmw6k=?= <auth@example.com>"},
+		{"=?x?= <auth@example.com>", "=?UTF-8?B?PT94Pz0=?= <auth@example.com>"},
+		{"\"\" <auth@example.com>", "auth@example.com"},
+		{"\" <auth@example.com>", "\"\\\"\" <auth@example.com>"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		config.from = (char *)(uintptr_t)rows[i].from;
+		request_release(&request);
+		cr_assert_eq(build("alice", "alice@example.net"), 0, "%s", rows[i].from);
+		cr_assert_str_eq(header("From"), rows[i].header);
+		cr_assert_str_eq(request.sender, "auth@example.com");
+		cr_assert_str_eq(header("Message-ID"), "<" ID "@example.com>");
+	}
+}
+
+Test(email, senders_that_are_none)
+{
+	static const char *const bad[] = {"", "Shop", "Shop <>", "<auth@example.com>", "Shop <auth@example.com> x",
+		"Shop <auth@example.com", "Shop auth@example.com>", "Shop <a@b@c>", "Sh\nop <auth@example.com>",
+		"Shop <auth@example.com>\r\nBcc: x@example.com", "Shop <auth@exam\nple.com>"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct mailbox mailbox;
+
+		cr_assert_not(mail_mailbox_parse(bad[i], &mailbox), "%s", bad[i]);
+		config.from = (char *)(uintptr_t)bad[i];
+		cr_assert_eq(build("alice", "alice@example.net"), ERR_INVALID, "%s", bad[i]);
+		cr_assert_eq(request.header_count, 0);
+	}
+}
+
+Test(email, list_unsubscribe_with_one_click_by_https_alone)
+{
+	config.list_unsubscribe = "https://example.com/u?id={{user.id}}&who={{user.email}}";
+	cr_assert_eq(build("alice", "alice+x&y@example.net"), 0);
+	cr_assert_str_eq(header("List-Unsubscribe"),
+		"<https://example.com/u?id=01BX5ZZKBKACTAV9WEVGEMMVRZ&who=alice%2Bx%26y%40example.net>");
+	cr_assert_str_eq(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+	config.list_unsubscribe = "mailto:leave@example.com?subject={{user.username}}";
+	request_release(&request);
+	cr_assert_eq(build("a>\r\n\xc3\xa9", "alice@example.net"), ERR_INVALID); /* by the subject; not by this: */
+	cr_assert_str_eq(header("List-Unsubscribe"), "<mailto:leave@example.com?subject=a%3E%0D%0A%C3%A9>");
+	cr_assert_str_eq(header("List-Unsubscribe-Post"), "");
+	config.list_unsubscribe = NULL;
+	request_release(&request);
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_str_eq(header("List-Unsubscribe"), "");
+}
+
+Test(email, the_largest_mail_fits_its_headers)
+{
+	config.list_unsubscribe = "https://example.com/";
+	cr_assert_eq(build("alice", "alice@example.net"), 0);
+	cr_assert_eq(request.header_count, 8);
 }
 
 Test(email, nobody_to_send_to)
@@ -301,9 +424,24 @@ Test(email, check_finds_what_would_fail_later)
 	config.from = NULL;
 	verified(ERR_INVALID);
 	config.from = "auth@example.com";
-	config.to = "a@b@c";
+	set_to("a@b@c");
 	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: "));
-	config.to = NULL;
+	set_to(NULL);
+	set_to("{{user.surname}}");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: line 1: there is no {{user.surname}}"));
+	set_to("{{event.subject}}");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: \"{{event.subject}}\" is no address"));
+	set_to("{{user.email}}, x@example.com");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: "));
+	set_to("{{user.email}}");
+	verified(0);
+	to[1] = "nobody";
+	config.to_count = 2;
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: \"nobody\""));
+	set_to(NULL);
+	config.list_unsubscribe = "https://example.com/{{user.surname}}";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "list_unsubscribe: line 1: there is no {{user.surname}}"));
+	config.list_unsubscribe = NULL;
 	write_template("user.login.html", "<p>\n{{user.surname}}");
 	cr_assert_not_null(strstr(verified(ERR_INVALID), "user.login.html: line 2: there is no {{user.surname}}"));
 	write_template("user.login.html", "<p>");

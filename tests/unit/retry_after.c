@@ -36,6 +36,28 @@ Test(retry_after, a_date_in_the_past_is_now)
 	cr_assert_eq(retry_after_parse("Sun, 06 Nov 1994 08:49:37 GMT", then_ms + 1), 0);
 }
 
+Test(retry_after, numbers_at_and_beyond_what_a_machine_holds)
+{
+	static const char *const huge[] = {"4294967296", "9223372036854775807", "9223372036854775808",
+		"18446744073709551616", "9223372036854776", "000000000000000000000604800"};
+
+	for (size_t i = 0; i < sizeof huge / sizeof *huge; i++)
+		cr_assert_eq(retry_after_parse(huge[i], 0), most_ms, "%s", huge[i]);
+	cr_assert_eq(retry_after_parse("00000000000000000000000", 0), 0);
+}
+
+Test(retry_after, dates_at_the_edges)
+{
+	static const char *const past[] = {"Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 1999 23:59:59 GMT",
+		"Friday, 31-Dec-99 23:59:59 GMT", "Tue Feb 29 12:00:00 2000"};
+
+	for (size_t i = 0; i < sizeof past / sizeof *past; i++)
+		cr_assert_eq(retry_after_parse(past[i], INT64_C(1767323045678)), 0, "%s", past[i]);
+	cr_assert_eq(retry_after_parse("Fri, 31 Dec 9999 23:59:59 GMT", INT64_C(1767323045678)), most_ms);
+	/* the day's name is not looked at */
+	cr_assert_eq(retry_after_parse("Mon, 06 Nov 1994 08:49:37 GMT", then_ms - 1500), 1500);
+}
+
 Test(retry_after, everything_else_is_none)
 {
 	static const char *const bad[] = {
@@ -62,6 +84,34 @@ Test(retry_after, everything_else_is_none)
 		"1994-11-06T08:49:37Z",
 		", 06-Nov-94 08:49:37 GMT",
 		"Sun Nov 6 08:49:37 1994",
+		"-0",
+		"-9223372036854775808",
+		"1e3",
+		"0.5",
+		".5",
+		"1,5",
+		"1;2",
+		"120 seconds",
+		"\"120\"",
+		"\t1",
+		"\xd9\xa3", /* a digit, but an Arabic one */
+		"\xe2\x88\x9e",
+		"NaN",
+		"null",
+		"true",
+		"{}",
+		"PT5M",
+		"Sun, 06 Nov 1994 08:49:37 gmt",
+		"Sun, 06 Nov 94 08:49:37 GMT",
+		"Sun, 06-Nov-94 08:49:37 GMT", /* RFC 850 writes the day out */
+		"Sunday, 06-Nov-1994 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49 GMT",
+		"Sun, 06 Nov 1994 08:60:37 GMT",
+		"Sun, 32 Nov 1994 08:49:37 GMT",
+		"Sun, 00 Nov 1994 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 GMT, 5",
+		"5, Sun, 06 Nov 1994 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 GMT\r\n5",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

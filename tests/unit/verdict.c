@@ -32,13 +32,15 @@ static const struct http_case http_cases[] = {
 	{400, 400, VERDICT_DEAD, OUTCOME_PERMANENT},
 	{401, 401, VERDICT_TARGET, OUTCOME_RETRYABLE},
 	{402, 402, VERDICT_RETRY, OUTCOME_RETRYABLE},
-	{403, 404, VERDICT_TARGET, OUTCOME_RETRYABLE},
-	{405, 406, VERDICT_DEAD, OUTCOME_PERMANENT},
+	{403, 405, VERDICT_TARGET, OUTCOME_RETRYABLE},
+	{406, 406, VERDICT_DEAD, OUTCOME_PERMANENT},
 	{407, 407, VERDICT_TARGET, OUTCOME_RETRYABLE},
 	{408, 408, VERDICT_RETRY, OUTCOME_RETRYABLE},
 	{409, 409, VERDICT_DEAD, OUTCOME_PERMANENT},
 	{410, 410, VERDICT_GONE, OUTCOME_RETRYABLE},
-	{411, 420, VERDICT_DEAD, OUTCOME_PERMANENT},
+	{411, 414, VERDICT_DEAD, OUTCOME_PERMANENT},
+	{415, 415, VERDICT_TARGET, OUTCOME_RETRYABLE},
+	{416, 420, VERDICT_DEAD, OUTCOME_PERMANENT},
 	{421, 421, VERDICT_RETRY, OUTCOME_RETRYABLE},
 	{422, 422, VERDICT_DEAD, OUTCOME_PERMANENT},
 	{423, 425, VERDICT_RETRY, OUTCOME_RETRYABLE},
@@ -112,6 +114,57 @@ Test(verdict, retry_after_goes_with_what_comes_again)
 	cr_assert_eq(judge((struct reply){.status = 200, .retry_after_ms = 7000}, false).retry_after_ms, -1);
 }
 
+/* 429 and 503 are about us, whatever the request; another Retry-After is about the request that it answers. */
+Test(verdict, retry_after_of_429_and_503_pauses_the_target)
+{
+	for (int status = 0; status <= 999; status++) {
+		const bool pauses = status == 429 || status == 503;
+		struct verdict told = judge((struct reply){.status = status, .retry_after_ms = 1}, false);
+		struct verdict untold = judge((struct reply){.status = status}, false);
+
+		cr_assert_eq(told.pauses_target, pauses, "HTTP %d", status);
+		cr_assert_not(untold.pauses_target, "HTTP %d", status);
+	}
+	for (int after = 0; after < 2; after++) {
+		struct reply reply = {.status = 421, .retry_after_ms = 5, .smtp_after_recipient = after};
+
+		cr_assert_not(judge(reply, true).pauses_target);
+	}
+	cr_assert_not(judge((struct reply){.transport = TRANSPORT_TIMEOUT, .status = 503, .retry_after_ms = 5}, false)
+			      .pauses_target);
+}
+
+/* Words of ours that people search for. */
+Test(verdict, reasons_of_statuses)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} rows[] = {
+		{302, "HTTP 302: redirects are not followed"},
+		{400, "HTTP 400: refused"},
+		{402, "HTTP 402: payment required"},
+		{403, "HTTP 403: not permitted"},
+		{404, "HTTP 404: no such URL"},
+		{405, "HTTP 405: this URL takes no such requests"},
+		{407, "HTTP 407: a proxy wants credentials"},
+		{409, "HTTP 409: in conflict with what the receiver has"},
+		{410, "HTTP 410: gone for good"},
+		{415, "HTTP 415: this URL takes no such content"},
+		{423, "HTTP 423: locked"},
+		{426, "HTTP 426: another protocol is wanted"},
+		{429, "HTTP 429: too many requests"},
+		{451, "HTTP 451: not available for legal reasons"},
+		{500, "HTTP 500"},
+		{101, "HTTP 101: not a final status"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		cr_assert_str_eq(judge((struct reply){.status = rows[i].status}, false).reason, rows[i].reason);
+	cr_assert_str_eq(
+		judge((struct reply){.status = 354, .body = "354 go"}, true).reason, "SMTP 354 not a final reply");
+}
+
 struct transport_case {
 	enum transport transport;
 	enum verdict_kind kind;
@@ -160,6 +213,10 @@ static const struct smtp_case smtp_cases[] = {
 	{421, false, "421 4.3.2 shutting down", VERDICT_RETRY},
 	{421, true, "421 shutting down", VERDICT_RETRY},
 	{450, true, "450 4.2.1 greylisted", VERDICT_RETRY},
+	{400, false, "400 odd", VERDICT_RETRY},
+	{499, true, "499 odd", VERDICT_RETRY},
+	{452, false, "452 4.3.1 insufficient storage", VERDICT_RETRY},
+	{452, true, "452 4.3.4 too big, for now", VERDICT_RETRY},
 	{451, true, "451 4.7.1 policy, later", VERDICT_RETRY},
 	{452, true, "452 4.2.2 mailbox full", VERDICT_RETRY},
 	{454, false, "454 4.7.0 temporary authentication failure", VERDICT_RETRY},
@@ -174,6 +231,10 @@ static const struct smtp_case smtp_cases[] = {
 	{553, false, "553 5.1.8 sender's domain does not exist", VERDICT_TARGET},
 	{550, false, "550 5.1.1 odd, but about us", VERDICT_TARGET},
 	{552, false, "552 5.3.4 message too big", VERDICT_DEAD}, /* MAIL with SIZE= */
+	{550, false, "550 5.3.4 message too big", VERDICT_DEAD},
+	{552, false, "552 message size exceeds fixed maximum", VERDICT_DEAD},
+	{551, false, "551 not you", VERDICT_TARGET},
+	{553, false, "553 5.2.1 odd, but about us", VERDICT_TARGET},
 	/* the recipient or the message: the effect */
 	{550, true, "550 no such user", VERDICT_DEAD},
 	{550, true, "550 5.1.1 no such user", VERDICT_DEAD},
@@ -191,6 +252,16 @@ static const struct smtp_case smtp_cases[] = {
 	{501, true, "501 syntax", VERDICT_DEAD},
 	{554, true, "554 5.0.0 failed", VERDICT_DEAD},
 	{556, true, "556 5.1.10 domain accepts no mail", VERDICT_DEAD},
+	{550, true, "550 5.1.0 address", VERDICT_DEAD},
+	{554, true, "554 5.3.4 message too big", VERDICT_DEAD},
+	{521, true, "521 5.1.1 no such user", VERDICT_DEAD}, /* the enhanced code goes before the reply code */
+	{521, true, "521 5.2.1 mailbox disabled", VERDICT_DEAD},
+	{530, true, "530 5.4.6 a loop", VERDICT_DEAD},
+	{503, true, "503 5.6.1 media not supported", VERDICT_DEAD},
+	{550, true, "550 5.7.2 you may not post to this list", VERDICT_DEAD},
+	{550, true, "550 5.7.17 the mailbox has another owner", VERDICT_DEAD},
+	{550, true, "550 5.7.18 the domain has another owner", VERDICT_DEAD},
+	{554, true, "554 5.5.0 by the reply code", VERDICT_DEAD},
 	/* policy, authentication and the system, also when said after RCPT */
 	{550, true, "550 5.7.1 relaying denied", VERDICT_TARGET},
 	{554, true, "554 5.7.1 service unavailable; client blocked", VERDICT_TARGET},
@@ -206,6 +277,18 @@ static const struct smtp_case smtp_cases[] = {
 	{503, true, "503 5.5.1 bad sequence", VERDICT_TARGET},
 	{504, true, "504 parameter not implemented", VERDICT_TARGET},
 	{521, true, "521 accepts no mail", VERDICT_TARGET},
+	{523, true, "523 encryption needed", VERDICT_TARGET},
+	{525, true, "525 account disabled", VERDICT_TARGET},
+	{520, true, "520 not given out", VERDICT_DEAD},
+	{526, true, "526 not given out", VERDICT_DEAD},
+	{529, true, "529 not given out", VERDICT_DEAD},
+	{532, true, "532 password expired", VERDICT_TARGET},
+	{539, true, "539 not given out", VERDICT_DEAD},
+	{555, true, "555 parameters not recognized", VERDICT_TARGET},
+	{550, true, "550 5.3.0 system", VERDICT_TARGET},
+	{550, true, "550 5.7.0 policy", VERDICT_TARGET},
+	{550, true, "550 5.7.16 priority", VERDICT_TARGET},
+	{550, true, "550 5.7.19 beyond", VERDICT_TARGET},
 	/* an enhanced code of another class is none (RFC 2034) */
 	{550, true, "550 4.7.1 contradictory", VERDICT_DEAD},
 	/* what looks like a code further on is text */
