@@ -9,11 +9,23 @@
 
 #include "tests/support/crowd.h"
 #include "tests/support/harness.h"
+#include "tests/support/ledger.h"
+#include "tests/support/long_form.h"
 #include "tests/support/scene.h"
 
-enum { LOGINS = 30, ROUNDS = 5, THREADS = 8, FIRST_DELIVERY_MS = 1000 };
+enum {
+	LOGINS = 30,
+	FIRST_DELIVERY_MS = 1000,
+	CYCLE_THREADS = 4,
+	CYCLE_LOGINS = 40, /* of a thread: so many that the receiver remembers a round */
+	CYCLE_MS = 200,
+	SHORT_CYCLES = 10,
+	LONG_CYCLES = 100,
+	LONG_ROUNDS = 10,
+	DRAIN_MS = 60000,
+};
 
-TestSuite(kill, .timeout = 120);
+TestSuite(kill, .timeout = 1500);
 
 static const char *const alice[] = {"alice", NULL};
 
@@ -182,38 +194,69 @@ Test(kill, what_was_in_backoff_keeps_its_time)
 	scene_clear(&scene);
 }
 
-/* The end comes at any moment, under load, again and again; the receiver is slow, and fails one request in three. */
-Test(kill, again_and_again_under_load)
+/* One end: the logins of many who are cut off at any moment, and what was still owed. */
+static void cycle(struct scene *scene, struct ledger *ledger, unsigned *seed)
 {
-	struct peer_step steps[] = {{.delay_ms = 1}, {.status = 503}, {.delay_ms = 20}, {.delay_ms = 5},
-		{.action = PEER_RESET}, {.delay_ms = 1}};
-	struct crowd *crowds[ROUNDS];
+	struct peer_step steps[PEER_STEPS];
+	struct crowd *crowd;
+
+	/* a receiver that is slow now and then, and wants one in a while not at all */
+	for (size_t i = 0; i < PEER_STEPS; i++)
+		steps[i] = (struct peer_step){
+			.delay_ms = rand_r(seed) % 4 == 0 ? rand_r(seed) % 25 : 0, .status = i % 20 == 7 ? 400 : 200};
+	steps[PEER_STEPS - 1].status = 200;
+	peer_script(scene->peer, steps, PEER_STEPS);
+	crowd = crowd_start(&(struct crowd_options){.server = scene->server,
+		.usernames = alice,
+		.password = SCENE_PASSWORD,
+		.threads = CYCLE_THREADS,
+		.each = CYCLE_LOGINS});
+	harness_sleep_ms(rand_r(seed) % CYCLE_MS);
+	server_kill(scene->server);
+	crowd_join(crowd);
+	ledger_promise_crowd(ledger, crowd);
+	crowd_free(crowd);
+	ledger_note_kill(ledger);
+	server_restart(scene->server, NULL);
+}
+
+static struct ledger_figures cycles(size_t count, unsigned *seed)
+{
 	struct scene scene;
-	size_t acknowledged = 0;
-	struct keys keys;
-	unsigned seed = (unsigned)harness_mono_us();
+	struct ledger *ledger;
+	struct ledger_figures figures;
 
 	scene_set(&scene, NULL, 0, NULL);
-	fprintf(stderr, "seed %u\n", seed);
-	for (size_t round = 0; round < ROUNDS; round++) {
-		peer_script(scene.peer, steps, sizeof(steps) / sizeof(steps[0]));
-		crowds[round] = crowd_start(&(struct crowd_options){
-			.server = scene.server, .usernames = alice, .password = SCENE_PASSWORD, .threads = THREADS});
-		cr_assert(crowd_wait(crowds[round], 1 + (size_t)rand_r(&seed) % 60, SCENE_WAIT_MS));
-		server_kill(scene.server);
-		crowd_join(crowds[round]);
-		acknowledged += crowd_count_status(crowds[round], 200);
-		server_restart(scene.server, NULL);
-	}
+	ledger = ledger_new(scene.server, scene.peer, "bus");
+	for (size_t i = 0; i < count; i++)
+		cycle(&scene, ledger, seed);
 	peer_script(scene.peer, NULL, 0);
-	for (size_t round = 0; round < ROUNDS; round++)
-		nothing_lost(&scene, crowds[round]);
-	keys = keys_received(scene.peer);
-	fprintf(stderr, "%zu logins acknowledged, %zu effects sent, in %zu requests\n", acknowledged,
-		keys_distinct(&keys), keys.count);
-	cr_assert_geq(keys_distinct(&keys), acknowledged);
-	for (size_t round = 0; round < ROUNDS; round++)
-		crowd_free(crowds[round]);
-	keys_release(&keys);
+	cr_assert(metric_wait_below(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}", 0, DRAIN_MS));
+	cr_assert_eq(server_stop(scene.server), 0);
+	figures = ledger_check(ledger);
+	ledger_free(ledger);
 	scene_clear(&scene);
+	return figures;
+}
+
+/* The end comes at any moment, under load, again and again. */
+Test(kill, again_and_again_under_load)
+{
+	struct ledger_figures sum = {0};
+	size_t rounds = long_form() ? LONG_ROUNDS : 1;
+	unsigned seed = (unsigned)harness_mono_us();
+
+	fprintf(stderr, "seed %u\n", seed);
+	for (size_t i = 0; i < rounds; i++) {
+		struct ledger_figures figures = cycles(long_form() ? LONG_CYCLES : SHORT_CYCLES, &seed);
+
+		ledger_figures_add(&sum, &figures);
+	}
+	ledger_figures_print("SIGKILL under load", &sum);
+	cr_assert_eq(sum.lost, 0);
+	cr_assert_eq(sum.unexplained, 0);
+	cr_assert_eq(sum.unknown, 0);
+	cr_assert_eq(sum.owed, 0, "all had the time to be delivered");
+	cr_assert_gt(sum.acknowledged, sum.kills, "the kills come before the work");
+	cr_assert_gt(sum.repeated, 0, "no kill struck an effect in flight");
 }
