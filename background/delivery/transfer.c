@@ -1,5 +1,6 @@
 #include "background/delivery/transfer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,7 +18,9 @@ struct transfer {
 	size_t received; /* bytes of headers and body */
 	bool mail, too_large, after_recipient, leaving, reused;
 	int64_t now_ms;
+	bool left_resolver;
 	char retry_after[64];
+	char error[CURL_ERROR_SIZE];
 };
 
 struct transfer *transfer_new(void)
@@ -135,6 +138,7 @@ static int set_common(struct transfer *transfer, const struct effect_config *con
 	const char *url = transfer->request.url != NULL ? transfer->request.url : config->url;
 	failed += curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) != CURLE_OK;
 	failed +=
 		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer->mail ? "smtp,smtps" : "http,https") != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK;
@@ -347,6 +351,15 @@ static enum transport transport_of(const struct transfer *transfer, CURLcode res
 	}
 }
 
+/* "Failed to connect to 127.0.0.1 port 9 after 2 ms: …": the time is known, and differs from attempt to attempt. */
+static void cut_time(char *text)
+{
+	int end = 0;
+	char *from = strstr(text, " after ");
+	if (from != NULL && sscanf(from, " after %*u ms%n", &end) == 0 && end > 0)
+		memmove(from, from + end, strlen(from + end) + 1);
+}
+
 void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, struct reply *ret_reply)
 {
 	long status = 0, connects = 0;
@@ -361,6 +374,8 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 	transfer->multi = NULL;
 
 	enum transport transport = transport_of(transfer, result);
+	transfer->left_resolver = transport == TRANSPORT_DNS && result == CURLE_OPERATION_TIMEDOUT;
+	cut_time(transfer->error);
 	/* an SMTP refusal comes as one of several curl errors; its code says more */
 	if (transfer->mail && status >= 400 && transport != TRANSPORT_TOO_LARGE)
 		transport = TRANSPORT_REPLY;
@@ -380,6 +395,16 @@ void transfer_abort(struct transfer *transfer)
 	if (transfer->multi != NULL)
 		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
 	transfer->multi = NULL;
+}
+
+const char *transfer_error(const struct transfer *transfer)
+{
+	return transfer->error;
+}
+
+bool transfer_left_resolver(const struct transfer *transfer)
+{
+	return transfer->left_resolver;
 }
 
 bool transfer_reused(const struct transfer *transfer)
@@ -402,6 +427,7 @@ void transfer_clear(struct transfer *transfer)
 	transfer->owner = NULL;
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;
-	transfer->leaving = transfer->reused = false;
+	transfer->leaving = transfer->reused = transfer->left_resolver = false;
+	transfer->error[0] = '\0';
 	transfer->retry_after[0] = '\0';
 }

@@ -45,6 +45,13 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 void transfer_abort(struct transfer *transfer);
 /* Whether a connection was reused. After transfer_end. */
 bool transfer_reused(const struct transfer *transfer);
+/*
+ * Why no reply came, in curl's own words and one line; "": it did not say. Names hosts and ports, never a URL. After transfer_end,
+ * until transfer_clear.
+ */
+const char *transfer_error(const struct transfer *transfer);
+/* A look-up that was given up goes on without it: resolvers.h. After transfer_end. */
+bool transfer_left_resolver(const struct transfer *transfer);
 /* Forgets request and reply, keeps the handle for the next. */
 void transfer_clear(struct transfer *transfer);
 
