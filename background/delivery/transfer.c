@@ -17,6 +17,7 @@ struct transfer {
 	struct buf reply;
 	size_t received; /* bytes of headers and body */
 	bool mail, too_large, after_recipient, leaving, reused;
+	bool in_head; /* HTTP: a head has begun, and its empty line has not come */
 	int64_t now_ms;
 	bool left_resolver;
 	char retry_after[64];
@@ -110,8 +111,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 		buf_append(&transfer->reply, bytes, len);
 		return len;
 	}
-	if (len > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+	if (len > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
 		transfer->retry_after[0] = '\0'; /* a new head: an interim 1xx has no say */
+		transfer->in_head = true;
+	} else if (bytes[0] == '\r' || bytes[0] == '\n') {
+		transfer->in_head = false;
+	}
 	keep_retry_after(transfer, bytes, len);
 	return len;
 }
@@ -320,7 +325,8 @@ static enum transport transport_of(const struct transfer *transfer, CURLcode res
 		return TRANSPORT_TOO_LARGE;
 	switch (result) {
 	case CURLE_OK:
-		return TRANSPORT_REPLY;
+		/* a connection that is closed within the head is no error to curl, which has read a status */
+		return transfer->in_head ? TRANSPORT_CONNECT : TRANSPORT_REPLY;
 	case CURLE_OPERATION_TIMEDOUT:
 		return timeout_kind(transfer->easy);
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -427,7 +433,6 @@ void transfer_clear(struct transfer *transfer)
 	transfer->owner = NULL;
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;
-	transfer->leaving = transfer->reused = transfer->left_resolver = false;
-	transfer->error[0] = '\0';
+	transfer->leaving = transfer->reused = transfer->in_head = false;
 	transfer->retry_after[0] = '\0';
 }
