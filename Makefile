@@ -50,7 +50,7 @@ LIBRARY := $(BUILD)/libtokenfirst.a
 PROGRAM := $(BUILD)/tokenfirst
 
 # tests/support: programs of their own (sinks, load generator), and a library for the tests
-SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted
+SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted seed_outbox
 SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c),$(wildcard tests/support/*.c))
 SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
 SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard $(SUPPORT_PROGRAMS:%=tests/support/%.c)))

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -127,12 +128,13 @@ class Sinks:
 class Server:
     """tokenfirst with a store of its own in `folder`, and the user alice."""
 
-    def __init__(self, folder, delivery, ports, password=None, in_flight=256):
+    def __init__(self, folder, delivery, ports, password=None, in_flight=256, effects=None, services=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
+        self.store = f"sqlite:{self.folder}/tokenfirst.db"
         config = {
             "listen": "127.0.0.1:0",
-            "store": f"sqlite:{self.folder}/tokenfirst.db",
+            "store": self.store,
             "background": {"drain": "1s"},
             # inline effects hold their request's thread: with the default of 64 it is those that inline runs out of
             "requests": {"login": {"threads": 128}},
@@ -142,6 +144,10 @@ class Server:
             config["password"] = password
         if delivery:
             config["effects"] = {name: self.effect(name, delivery, ports[name], in_flight) for name in Sinks.NAMES}
+        if effects:
+            config["effects"] = effects
+        if services:
+            config["services"] = services
         self.config = self.folder / "config.json"
         self.config.write_text(json.dumps(config, indent=2))
         added = subprocess.run([str(BUILD / "tokenfirst"), "user", "add", USER, "--email", f"{USER}@example.com",
@@ -162,6 +168,8 @@ class Server:
         return effect
 
     def start(self):
+        """Until it listens; the seconds that took."""
+
         def address(line):
             if '"message":"listening"' in line:
                 return json.loads(line)["address"]
@@ -169,9 +177,14 @@ class Server:
 
         self.process = Process([BUILD / "tokenfirst", "serve", "-c", self.config], f"{self.folder}/server.log")
         self.url = "http://" + self.process.await_line(address)
+        return time.monotonic() - self.process.started
 
     def stop(self):
         return self.process.stop()
+
+    def kill(self):
+        self.process.popen.kill()
+        self.process.wait(10)
 
     def metrics(self, name, contains=""):
         """The sum of all series of a metric whose labels contain a text."""
@@ -192,6 +205,19 @@ class Server:
                 return time.monotonic() - start
             time.sleep(0.1)
         return None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def percentile(samples, percent):
+    """Nearest rank."""
+    samples = sorted(samples)
+    rank = -(-len(samples) * percent // 100)
+    return samples[max(0, int(rank) - 1)]
 
 
 def machine_idle():
@@ -263,3 +289,8 @@ def open_loop(url, rate, seconds, connections=64, method="POST", body=LOGIN_BODY
 
 def wrk(url, seconds, connections=16):
     return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", "scripts/bench/login.lua", url]
+
+
+def wrk_events(url, seconds, token, connections=64):
+    return ["env", f"TOKENFIRST_TOKEN={token}", "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s",
+            "scripts/bench/events.lua", url]

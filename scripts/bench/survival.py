@@ -1,0 +1,205 @@
+"""What a dead destination costs the others, and what a backlog costs a start and a request: parts (e) to (h) of the benchmark."""
+
+import json
+import os
+import pathlib
+import time
+
+from processes import Failed, LOGIN_BODY, Process, Server, SUPPORT, Timed, free_port, http, open_loop, percentile, wrk_events
+
+ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+NEVER_MS = 3_600_000  # longer than any benchmark
+OWED = 100_000
+IN_FLIGHT_AT_KILL = 10_000
+BACKLOG = 1_000_000
+TOKEN = "a token of the benchmark"
+CHEAP_HASH = {"memory_kib": 8, "passes": 1}
+
+
+def ulid_ms(text):
+    """Milliseconds since the epoch, as the server's clock had them."""
+    value = 0
+    for digit in text[:10]:
+        value = value * 32 + ULID_DIGITS.index(digit)
+    return value
+
+
+class Sink:
+    """One HTTP receiver, which may keep a log of what it got."""
+
+    def __init__(self, folder, name, latency_ms=0, port=0, log=False):
+        self.path = pathlib.Path(folder) / f"{name}.requests"
+        words = [SUPPORT / "http_sink", "--port", port, "--latency-ms", latency_ms]
+        self.process = Process(words + (["--log", self.path] if log else []), f"{folder}/{name}.log")
+        self.port = self.process.await_line(
+            lambda line: line.startswith("listening ") and int(line.rsplit(":", 1)[1]))
+
+    def count(self):
+        return json.loads(http("GET", f"http://127.0.0.1:{self.port}/count"))
+
+    def cpu(self):
+        return self.process.cpu()
+
+    def end_to_end_ms(self):
+        """Of each effect in the log: from its event to its arrival. Both clocks are this machine's."""
+        wall = time.time() - time.monotonic()
+        times = []
+        for line in self.path.read_text().splitlines():
+            fields = line.split()
+            event = fields[-1].split("-")[0]
+            if len(event) == 26:
+                times.append((float(fields[0]) + wall) * 1000 - ulid_ms(event))
+        return times
+
+    def stop(self):
+        self.process.stop()
+
+
+def effect(port, on, **more):
+    return {"type": "bus", "format": "json", "on": [on], "delivery": "durable", "url": f"http://127.0.0.1:{port}/",
+            **more}
+
+
+def server(bench, name, effects, **more):
+    return Server(bench.folder / name, None, None, effects=effects, **more)
+
+
+def seed(bench, server, effect_name, count):
+    """Writes a backlog into the store of a server that does not run."""
+    result = Timed().run([SUPPORT / "seed_outbox", "--store", server.store, "--effect", effect_name, "--count", count],
+                         bench.folder)
+    bench.say(f"    {count:,} effects written in {result['seconds']:.1f} s")
+
+
+def dead_destination(bench):
+    """(e) One of the destinations accepts and never answers, and has a backlog."""
+    bench.say(f"(e) a destination that accepts and never answers, {OWED:,} effects owed to it; the others beside it")
+    rate = 40 if bench.saturated is None else bench.saturated / 4
+    sinks, servers = {}, {}
+    for name in ("without", "with"):
+        folder = bench.folder / f"e-{name}-sinks"
+        folder.mkdir()
+        sinks[name] = Sink(folder, "well", log=True)
+        dead = Sink(folder, "dead", NEVER_MS)
+        effects = {"well": effect(sinks[name].port, "user.login"),
+                   "dead": effect(dead.port, "*" if name == "with" else "seed.*", timeout="2s")}
+        servers[name] = server(bench, f"e-{name}", effects)
+    servers["with"].stop()
+    seed(bench, servers["with"], "dead", OWED)
+    servers["with"].start()
+    logins = {name: [] for name in servers}
+    for one in servers.values():
+        Timed(one).run(open_loop(f"{one.url}/login", rate, 2), bench.folder)
+    memory = {name: one.process.memory() for name, one in servers.items()}
+    for number in range(bench.times["rounds"]):
+        for name, one in servers.items():
+            path = bench.folder / f"e-{name}-{number}.ms"
+            timed = Timed(one)
+            load = timed.run(open_loop(f"{one.url}/login", rate, bench.times["round"], samples=path), bench.folder)
+            logins[name] += [float(line) for line in path.read_text().split()]
+            bench.say(f"    {name:8} login p50 {load['ms']['p50']:6.2f}  p99 {load['ms']['p99']:6.2f} ms"
+                      f"   [CPU: {timed.text()}]")
+    time.sleep(1)
+    p99 = {name: percentile(values, 99) for name, values in logins.items()}
+    arrived = {name: percentile(sinks[name].end_to_end_ms(), 99) for name in servers}
+    owed = servers["with"].metrics("tokenfirst_effects_pending")
+    growth = servers["with"].process.memory() - servers["without"].process.memory()
+    bench.say(f"    the others' end to end p99: {arrived['without']:.1f} ms without, {arrived['with']:.1f} ms with;"
+              f" {owed:,.0f} owed, memory {memory['without']:.1f} and {memory['with']:.1f} MiB at first")
+    for one in list(servers.values()):
+        one.stop()
+    bench.result("(e) the others' end-to-end p99 beside a dead destination ÷ without", arrived["with"] / arrived["without"],
+                 "", 1.05)
+    bench.result("(e) login p99 likewise", p99["with"] / p99["without"], "", 1.05)
+    bench.result(f"(e) memory with {OWED:,} owed to it, more than without", growth, " MiB", 32)
+
+
+def rise_again(bench):
+    """(f) SIGKILL with much in flight or pending, and a start."""
+    bench.say(f"(f) killed with {IN_FLIGHT_AT_KILL:,} effects in flight or pending")
+    folder = bench.folder / "f-sinks"
+    folder.mkdir()
+    slow = Sink(folder, "slow", NEVER_MS)
+    port = slow.port
+    one = server(bench, "f", {"well": effect(port, "user.login", max_in_flight=1000)})
+    one.kill()
+    empty = one.start()
+    one.kill()
+    seed(bench, one, "well", IN_FLIGHT_AT_KILL)
+    one.start()
+    time.sleep(1)
+    flying = one.metrics("tokenfirst_effects_in_flight")
+    one.kill()
+    slow.stop()
+    fast = Sink(folder, "fast", 0, port)
+    ready = one.start()
+    first = None
+    until = time.monotonic() + 10
+    while first is None and time.monotonic() < until:
+        count = fast.count()
+        first = count["first_us"] / 1e6 if count["requests"] > 0 else None
+    if first is None:
+        raise Failed("nothing was delivered within 10 s")
+    first -= one.process.started
+    rest = one.await_delivered(30)
+    bench.say(f"    {flying:.0f} were in flight; listening after {ready * 1000:.0f} ms ({empty * 1000:.0f} ms with an empty"
+              f" store), first delivery after {first * 1000:.0f} ms, all after {rest if rest is None else round(rest, 2)} s")
+    one.stop()
+    fast.stop()
+    bench.result("(f) start to first redelivery after SIGKILL", first * 1000, " ms", 100)
+
+
+def enqueue(bench):
+    """(g) Events taken a second, with a large backlog and with none; and what becomes of the file."""
+    bench.say(f"(g) POST /events with {BACKLOG:,} effects pending, against none")
+    rates = {"none": [], "many": []}
+    folder = bench.folder / "g-sinks"
+    folder.mkdir()
+    dead = Sink(folder, "dead", NEVER_MS)
+    effects = {"dead": effect(dead.port, "seed.*", timeout="5s", max_pending=100_000_000)}
+    servers = {name: server(bench, f"g-{name}", effects, services={"bench": {"token": TOKEN}}) for name in rates}
+    servers["many"].stop()
+    seed(bench, servers["many"], "dead", BACKLOG)
+    ready = servers["many"].start()
+    bench.say(f"    listening after {ready * 1000:.0f} ms with {BACKLOG:,} pending")
+    for number in range(2 * bench.times["rounds"]):
+        for name, one in servers.items():
+            timed = Timed(one)
+            load = timed.run(wrk_events(f"{one.url}/events", bench.times["round"] / 2, TOKEN), bench.folder)
+            if load["bad_status"] or load["socket_errors"]:
+                raise Failed(f"events were refused: {load}")
+            rates[name].append(load["requests"] / load["seconds"])
+    for one in servers.values():
+        one.stop()
+    dead.stop()
+    means = {name: sum(values) / len(values) for name, values in rates.items()}
+    bench.say(f"    {means['none']:,.0f}/s with none, {means['many']:,.0f}/s with {BACKLOG:,} pending")
+    bench.result(f"(g) events/s with {BACKLOG:,} pending ÷ with none", means["many"] / means["none"], "", 0.9, higher=True)
+
+
+def deliver_fast(bench):
+    """(h) The background path alone: a backlog to one fast receiver, against one bare curl_multi."""
+    bench.say("(h) a backlog of durable effects delivered to one fast HTTP receiver, a row each, fsync on")
+    folder = bench.folder / "h-sinks"
+    folder.mkdir()
+    sink = Sink(folder, "fast", 0)
+    rates, bare = [], []
+    for number in range(bench.times["rounds"]):
+        one = server(bench, f"h-{number}", {"bus": effect(sink.port, "seed.*", max_in_flight=64)})
+        one.stop()
+        seed(bench, one, "bus", OWED)
+        timed = Timed(None, sink)
+        raw = timed.run([SUPPORT / "raw_multi", "--url", f"http://127.0.0.1:{sink.port}/", "--seconds", 2], bench.folder)
+        bare.append(raw["per_second"])
+        one.start()
+        start, done = time.monotonic(), one.metrics("tokenfirst_effects_total", 'outcome="delivered"')
+        rest = one.await_delivered(60)
+        rates.append((one.metrics("tokenfirst_effects_total", 'outcome="delivered"') - done) / (time.monotonic() - start))
+        bench.say(f"    {rates[-1]:,.0f} effects/s, all of them: {rest is not None}; one bare curl_multi: {bare[-1]:,.0f}/s"
+                  f"   [server CPU {one.process.cpu():.1f} s]")
+        one.stop()
+    sink.stop()
+    bench.result("(h) durable effects delivered/s ÷ one bare curl_multi", sum(rates) / sum(bare), "", 0.3, higher=True)
+
+
+PARTS = {"e": dead_destination, "f": rise_again, "g": enqueue, "h": deliver_fast}
