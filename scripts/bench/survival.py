@@ -48,7 +48,7 @@ class Sink:
             fields = line.split()
             event = fields[-1].split("-")[0]
             if len(event) == 26:
-                times.append((float(fields[0]) + wall) * 1000 - ulid_ms(event))
+                times.append((float(fields[0]) / 1e6 + wall) * 1000 - ulid_ms(event))
         return times
 
     def stop(self):
