@@ -106,8 +106,8 @@ static const struct option rows[] = {
 		.secret = true,
 		AT(secrets),
 		.count_offset = offsetof(struct effect_config, secret_count),
-		.doc = "keys that sign requests after Standard Webhooks: whsec_ (HMAC), whsk_ (Ed25519) or any text "
-		       "(HMAC); several while one replaces another; unset: unsigned, which a webhook may not be"},
+		.doc = "keys that sign requests (Standard Webhooks): whsec_, whsk_ (Ed25519) or any text; webhook "
+		       "needs one"},
 	{.path = "auth.type",
 		.type = OPTION_CHOICE,
 		.fallback = "none",
@@ -276,16 +276,13 @@ static const struct option rows[] = {
 		.lone = true,
 		AT(to),
 		.count_offset = offsetof(struct effect_config, to_count),
-		.doc = "email: recipients, a mail each: name@host, or {{customer.email}} of the event's data; unset: "
-		       "the "
-		       "user's own address"},
+		.doc = "email: recipients, a mail each: name@host, or {{path}} of the event's data; unset: the user's "
+		       "own"},
 	{.path = "list_unsubscribe",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
 		AT(list_unsubscribe),
-		.doc = "email: where a recipient unsubscribes, https: (one click, RFC 8058) or mailto:, with {{names}} "
-		       "as "
-		       "in templates"},
+		.doc = "email: where one unsubscribes, https: (in one click, RFC 8058) or mailto:, with {{names}}"},
 	{.path = "template",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
@@ -301,7 +298,7 @@ static const struct option rows[] = {
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,
 		AT(text),
-		.doc = "chat: the message, with {{names}} as in templates; unset: type of the event, and the user's "
+		.doc = "chat: the message, with {{names}} as in mails; unset: the type of the event and the user's "
 		       "name"},
 };
 

@@ -37,7 +37,10 @@ Test(options_effects, defaults)
 	cr_assert_eq(x->on_failure, ON_FAILURE_ANSWER);
 	cr_assert_str_eq(x->url, "http://a/");
 	cr_assert_null(x->ca);
-	cr_assert_null(x->secret);
+	cr_assert_eq(x->secret_count, 0);
+	cr_assert_eq(x->to_count, 0);
+	cr_assert_null(x->list_unsubscribe);
+	cr_assert_null(x->text);
 	cr_assert_eq(x->auth.type, AUTH_NONE);
 	cr_assert_eq(x->timeout_ms, 10000);
 	cr_assert_eq(x->connect_timeout_ms, 3000);
@@ -78,7 +81,8 @@ Test(options_effects, every_option_reaches_its_field)
 	cr_assert_eq(x->on_failure, ON_FAILURE_REJECT);
 	cr_assert_str_eq(x->format, "json");
 	cr_assert_str_eq(x->ca, "/dev/null");
-	cr_assert_str_eq(x->secret, "s");
+	cr_assert_eq(x->secret_count, 1);
+	cr_assert_str_eq(x->secrets[0], "s");
 	cr_assert_eq(x->timeout_ms, 1000);
 	cr_assert_eq(x->connect_timeout_ms, 2);
 	cr_assert_eq(x->max_in_flight, 3);
@@ -104,7 +108,8 @@ Test(options_effects, every_option_reaches_its_field)
 	cr_assert_eq(loaded.err, 0);
 	x = &loaded.config->effects[0];
 	cr_assert_str_eq(x->from, "auth@example.com");
-	cr_assert_str_eq(x->to, "bob@example.com");
+	cr_assert_eq(x->to_count, 1);
+	cr_assert_str_eq(x->to[0], "bob@example.com");
 	cr_assert_str_eq(x->template_dir, "/tmp");
 	cr_assert(x->starttls);
 	cr_assert_eq(x->auth.type, AUTH_BASIC);
@@ -383,7 +388,7 @@ Test(options_effects, defaults_that_suit_the_type)
 
 Test(options_effects, no_secret_is_repeated)
 {
-	static const char text[] = CRM DURABLE ", \"secret\": [\"hunter2\"], \"auth\": {\"type\": \"bearer\","
+	static const char text[] = CRM DURABLE ", \"secret\": [[\"hunter2\"]], \"auth\": {\"type\": \"bearer\","
 					       "\"token\": {\"hunter2\": \"hunter2\"}, \"value\": \"hunter2\"}";
 	struct loaded loaded = load(effect(text), NULL, NULL);
 	cr_assert_geq(loaded.errors.count, 3);
@@ -405,13 +410,108 @@ Test(options_effects, mail_options)
 	expect_error(effect(CRM DURABLE ", \"starttls\": false"), "effects.x.starttls", "of type email only");
 	expect_error(effect(MAIL FROM ", \"secret\": \"s\""), "effects.x.secret", "HTTP effects only");
 	expect_error(effect(MAIL ", \"from\": \"a@b\\r\\nRCPT TO:<c@d>\""), "effects.x.from", "control characters");
-	expect_error(effect(MAIL ", \"from\": \"Auth <a@b>\""), "effects.x.from", "plain ASCII address");
+	expect_fine(effect(MAIL ", \"from\": \"Auth, Inc. <a@b>\""));
+	expect_error(effect(MAIL ", \"from\": \"Auth <a b@c>\""), "effects.x.from", "plain ASCII address");
+	expect_error(effect(MAIL ", \"from\": \"Auth <>\""), "effects.x.from", "name@host");
+	expect_error(effect(MAIL ", \"from\": \"<a@b>\""), "effects.x.from", "plain ASCII address");
+	expect_error(effect(CRM DURABLE ", \"list_unsubscribe\": \"mailto:a@b\""), "effects.x.list_unsubscribe",
+		"of type email only");
+	expect_fine(effect(MAIL FROM ", \"list_unsubscribe\": \"mailto:a@b?subject={{user.id}}\""));
+	expect_error(effect(MAIL FROM ", \"list_unsubscribe\": \"http://a/\""), "effects.x.list_unsubscribe",
+		"must begin with https:// or mailto:");
+	expect_error(effect(MAIL FROM ", \"list_unsubscribe\": \"https://a/> <b\""), "effects.x.list_unsubscribe",
+		"must not contain");
 	expect_error(effect(MAIL FROM ", \"to\": \"nobody\""), "effects.x.to", "name@host");
 	expect_error(
 		effect("\"type\": \"email\", \"on\": [\"*\"], \"url\": \"smtp://a\", \"template\": \"/nowhere\"" DURABLE
 				FROM),
 		"effects.x.template", "the folder /nowhere can't be read: No such file or directory");
 	expect_error(effect(CRM DURABLE ", \"ca\": \"/nowhere/ca.pem\""), "effects.x.ca", "can't be read");
+}
+
+Test(options_effects, one_recipient_or_several)
+{
+	char text[1024];
+	struct loaded loaded = load(effect(MAIL FROM ", \"to\": [\"a@b\", \"{{customer.email}}\"]"), NULL, NULL);
+	cr_assert_eq(loaded.err, 0);
+	cr_assert_eq(loaded.config->effects[0].to_count, 2);
+	cr_assert_str_eq(loaded.config->effects[0].to[1], "{{customer.email}}");
+	unload(&loaded);
+	const char *settings[] = {"effects.x.to=a@b,c@d", NULL};
+	loaded = load(effect(MAIL FROM), settings, NULL);
+	cr_assert_eq(loaded.err, 0);
+	cr_assert_eq(loaded.config->effects[0].to_count, 2);
+	cr_assert_str_eq(loaded.config->effects[0].to[1], "c@d");
+	unload(&loaded);
+	expect_error(effect(MAIL FROM ", \"to\": []"), "effects.x.to", "must be a text or a list of 1 to 32 texts");
+	expect_error(effect(MAIL FROM ", \"to\": 5"), "effects.x.to", "must be a text or a list");
+	expect_error(effect(MAIL FROM ", \"to\": [\"a@b\", \"nobody\"]"), "effects.x.to", "name@host");
+	expect_error(effect(MAIL FROM ", \"to\": [\"a@b\", \"c@d\", \"a@b\"]"), "effects.x.to", "is there twice");
+	size_t used = (size_t)snprintf(text, sizeof text, MAIL FROM ", \"to\": [\"a@b\"");
+	for (int i = 0; i < LIMIT_RECIPIENTS; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, ", \"a%d@b\"", i);
+	(void)snprintf(text + used, sizeof text - used, "]");
+	expect_error(effect(text), "effects.x.to", "list of 1 to 32");
+}
+
+#define HOOK "\"type\": \"webhook\", \"on\": [\"*\"], \"url\": \"http://a/\"" DURABLE
+#define LONG "a secret of 24 bytes, or more"
+
+Test(options_effects, one_secret_or_several)
+{
+	const char *environment[] = {"OLD=" LONG ", before", NULL};
+	struct loaded loaded = load(effect(HOOK ", \"secret\": [\"" LONG "\", {\"env\": \"OLD\"}]"), NULL, environment);
+	cr_assert_eq(loaded.err, 0);
+	cr_assert_eq(loaded.warnings.count, 0);
+	cr_assert_eq(loaded.config->effects[0].secret_count, 2);
+	cr_assert_str_eq(loaded.config->effects[0].secrets[0], LONG);
+	cr_assert_str_eq(loaded.config->effects[0].secrets[1], LONG ", before");
+	unload(&loaded);
+	loaded = load(effect(HOOK ", \"secret\": {\"env\": \"OLD\"}"), NULL, environment);
+	cr_assert_eq(loaded.config->effects[0].secret_count, 1);
+	unload(&loaded);
+	/* from a command line a secret is one, commas and all; a JSON list is a list */
+	const char *settings[] = {"effects.x.secret=" LONG ", too", NULL};
+	loaded = load(effect(HOOK), settings, NULL);
+	cr_assert_eq(loaded.config->effects[0].secret_count, 1);
+	cr_assert_str_eq(loaded.config->effects[0].secrets[0], LONG ", too");
+	unload(&loaded);
+	settings[0] = "effects.x.secret=[\"" LONG "\",\"" LONG "2\"]";
+	loaded = load(effect(HOOK), settings, NULL);
+	cr_assert_eq(loaded.config->effects[0].secret_count, 2);
+	unload(&loaded);
+	expect_error(effect(HOOK ", \"secret\": [\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]"),
+		"effects.x.secret", "list of 1 to 8");
+}
+
+Test(options_effects, a_webhook_is_signed)
+{
+	static const char *const weak[] = {"short", "whsec_c2hvcnQ="};
+	char text[512];
+
+	expect_error(effect(HOOK), "effects.x.secret", "is missing: a webhook is signed");
+	for (size_t i = 0; i < sizeof weak / sizeof weak[0]; i++) {
+		(void)snprintf(text, sizeof text, HOOK ", \"secret\": \"%s\"", weak[i]);
+		struct loaded loaded = load(effect(text), NULL, NULL);
+		cr_assert_eq(loaded.err, 0);
+		cr_assert_eq(loaded.warnings.count, 1);
+		cr_assert_not_null(find(&loaded.warnings, "effects.x.secret", "shorter than the 24 bytes"));
+		unload(&loaded);
+	}
+	expect_fine(effect(HOOK ", \"secret\": \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\""));
+}
+
+Test(options_effects, text_is_for_chat)
+{
+	static const char chat[] = "\"type\": \"chat\", \"on\": [\"*\"], \"url\": \"http://a/\"" DURABLE;
+	char text[512];
+
+	(void)snprintf(text, sizeof text, "%s, \"text\": \"{{event.type}}\"", chat);
+	struct loaded loaded = load(effect(text), NULL, NULL);
+	cr_assert_eq(loaded.err, 0);
+	cr_assert_str_eq(loaded.config->effects[0].text, "{{event.type}}");
+	unload(&loaded);
+	expect_error(effect(CRM DURABLE ", \"text\": \"x\""), "effects.x.text", "of type chat only");
 }
 
 Test(options_effects, urls)

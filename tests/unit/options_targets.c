@@ -4,7 +4,7 @@
 #include "config/locate.h"
 #include "tests/unit/options_fixture.h"
 
-#define HOOKS "\"type\": \"webhook\", \"on\": [\"*\"], \"delivery\": \"durable\""
+#define HOOKS "\"type\": \"bus\", \"on\": [\"*\"], \"delivery\": \"durable\""
 #define SHOP  "{\"name\": \"shop\", \"url\": \"http://a/\"}"
 
 /* One effect "hooks" with these members. */
@@ -43,7 +43,7 @@ Test(options_targets, each_is_an_effect_of_its_own)
 	cr_assert_str_eq(shop->name, "hooks.shop");
 	cr_assert_str_eq(shop->effect, "hooks");
 	cr_assert_str_eq(shop->target, "shop");
-	cr_assert_str_eq(shop->type, "webhook");
+	cr_assert_str_eq(shop->type, "bus");
 	cr_assert_str_eq(shop->url, "http://a/");
 	cr_assert_eq(shop->timeout_ms, 5000);
 	cr_assert_eq(shop->retry.first_ms, 2000);
@@ -101,7 +101,7 @@ Test(options_targets, settings_reach_all_that_do_not_override)
 Test(options_targets, a_delivery_replaced_from_outside_only_warns)
 {
 	static const char members[] =
-		"\"type\": \"webhook\", \"on\": [\"*\"], \"delivery\": \"fire_and_forget\","
+		"\"type\": \"bus\", \"on\": [\"*\"], \"delivery\": \"fire_and_forget\","
 		"\"on_full\": \"drop\", \"urls\": [" SHOP ", {\"name\": \"b\", \"url\": \"http://b/\"}]";
 	const char *settings[] = {"effects.hooks.delivery=inline", NULL, NULL};
 	struct loaded loaded = load(hooks(members), settings, NULL);
@@ -154,7 +154,7 @@ Test(options_targets, wrong_lists)
 		{HOOKS ", \"auth\": {\"type\": \"bearer\"}, \"urls\": [" SHOP
 		       ", {\"name\": \"b\", \"url\": \"http://b/\"}]",
 			"effects.hooks.auth.token", "is missing"},
-		{"\"type\": \"webhook\", \"delivery\": \"durable\", \"urls\": [" SHOP
+		{"\"type\": \"bus\", \"delivery\": \"durable\", \"urls\": [" SHOP
 		 ", {\"name\": \"b\", \"url\": \"http://b/\"}]",
 			"effects.hooks.on", "is missing"},
 	};
