@@ -125,8 +125,9 @@ int outbox_add_event(struct db *db, struct event *event, const char *unrecorded)
 int outbox_add_effect(struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row)
 {
 	static const char sql[] = "INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms,"
-				  " settled_ms, cause, reason, log)"
-				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10) RETURNING id";
+				  " settled_ms, cause, reason, log, part, recipient, again)"
+				  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, $11, $12, $13)"
+				  " RETURNING id";
 	const char *dead_cause = effect->dead_cause;
 	struct db_statement *s = NULL;
 	int64_t row = 0;
@@ -144,6 +145,9 @@ int outbox_add_effect(struct db *db, const struct event *event, const struct new
 	db_bind_int(s, 8, dead_cause != NULL ? effect->due_ms : 0);
 	db_bind_text(s, 9, dead_cause != NULL ? dead_cause : "");
 	db_bind_text(s, 10, effect->log != NULL ? effect->log : "[]");
+	db_bind_int(s, 11, effect->part);
+	db_bind_text(s, 12, effect->recipient != NULL ? effect->recipient : "");
+	db_bind_int(s, 13, effect->attempts > 0);
 	err = run_for_id(s, &row);
 	if (err == 0)
 		err = count_change(db, effect->effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
@@ -157,6 +161,7 @@ static int settle_row(struct db *db, const struct settlement *one)
 {
 	static const char sql[] = "UPDATE effects SET state = $1, attempts = $2,"
 				  " due_ms = CASE WHEN $1 = 0 THEN $3 ELSE due_ms END,"
+				  " again = CASE WHEN $1 = 0 THEN 1 ELSE again END, started_run = 0,"
 				  " settled_ms = $4, cause = $5, reason = $6, reply = $7, log = $8"
 				  " WHERE id = $9 AND state = 0 AND attempts IN ($10 - 1, $10)";
 	struct db_statement *s = NULL;
@@ -181,10 +186,24 @@ static int settle_row(struct db *db, const struct settlement *one)
 	return err != 0 ? err : db_changes(db) > 0;
 }
 
+/* Time goes on: what was known later stays. */
+static int keep_clock(struct db *db, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE outbox_run SET latest_ms = $1 WHERE id = 1 AND latest_ms < $1";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	return db_run(s);
+}
+
 int outbox_settle(struct db *db, struct settlement *settlements, size_t count, size_t *ret_stale)
 {
 	struct fold fold;
 	size_t stale = 0;
+	int64_t now_ms = 0;
 
 	fold.count = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -193,6 +212,7 @@ int outbox_settle(struct db *db, struct settlement *settlements, size_t count, s
 		if (err < 0)
 			return err;
 		one->stale = err == 0;
+		now_ms = one->now_ms > now_ms ? one->now_ms : now_ms;
 		if (err == 0) {
 			stale++;
 			continue;
@@ -206,6 +226,8 @@ int outbox_settle(struct db *db, struct settlement *settlements, size_t count, s
 			return err;
 	}
 	int err = fold_flush(&fold, db);
+	if (err == 0 && count > 0)
+		err = keep_clock(db, now_ms);
 	if (err == 0)
 		*ret_stale = stale;
 	return err;
@@ -213,8 +235,10 @@ int outbox_settle(struct db *db, struct settlement *settlements, size_t count, s
 
 int outbox_mark_started(struct db *db, int64_t run, const struct started *started, size_t count)
 {
-	(void)run;
-	static const char sql[] = "UPDATE effects SET attempts = $1 WHERE id = $2 AND state = 0 AND attempts < $1";
+	/* the right sides are of the row as it was: what another run had in flight, it had in flight when it ended */
+	static const char sql[] = "UPDATE effects SET attempts = $1, started_run = $2,"
+				  " crashes = crashes + CASE WHEN started_run IN (0, $3, 0 - $3) THEN 0 ELSE 1 END"
+				  " WHERE id = $4 AND state = 0 AND attempts < $1";
 	struct db_statement *s = NULL;
 
 	for (size_t i = 0; i < count; i++) {
@@ -222,7 +246,9 @@ int outbox_mark_started(struct db *db, int64_t run, const struct started *starte
 		if (err != 0)
 			return err;
 		db_bind_int(s, 1, started[i].attempt);
-		db_bind_int(s, 2, started[i].row);
+		db_bind_int(s, 2, started[i].alone ? -run : run);
+		db_bind_int(s, 3, run);
+		db_bind_int(s, 4, started[i].row);
 		err = db_run(s);
 		if (err != 0)
 			return err;
@@ -230,10 +256,85 @@ int outbox_mark_started(struct db *db, int64_t run, const struct started *starte
 	return 0;
 }
 
+static int read_run(struct db *db, int64_t *ret_number, int64_t *ret_latest_ms)
+{
+	static const char sql[] = "SELECT number, latest_ms FROM outbox_run WHERE id = 1";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	err = db_step(s);
+	if (err == 1) {
+		*ret_number = db_int(s, 0);
+		*ret_latest_ms = db_int(s, 1);
+		err = 0;
+	} else if (err == 0) {
+		err = ERR_NOT_FOUND;
+	}
+	db_finish(s);
+	return err;
+}
+
+static int write_run(struct db *db, int64_t number, int64_t latest_ms)
+{
+	static const char sql[] = "UPDATE outbox_run SET number = $1, latest_ms = $2 WHERE id = 1";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, number);
+	db_bind_int(s, 2, latest_ms);
+	return db_run(s);
+}
+
+/*
+ * A row of OUTBOX_AGAIN was given its time by a settlement, so at `latest_ms` at the latest: by the clock of before it
+ * has no more than its delay to wait, and so it has by the new one, if it moves as far.
+ */
+static int bring_forward(struct db *db, int64_t now_ms, int64_t back_ms, int64_t *ret_rows)
+{
+	static const char sql[] =
+		"UPDATE effects SET due_ms = due_ms - $1 WHERE state = 0 AND again = 1 AND due_ms > $2";
+	struct db_statement *s = NULL;
+
+	int err = db_prepare(db, sql, &s);
+	if (err != 0)
+		return err;
+	db_bind_int(s, 1, back_ms);
+	db_bind_int(s, 2, now_ms);
+	err = db_run(s);
+	if (err == 0)
+		*ret_rows = db_changes(db);
+	return err;
+}
+
 int outbox_begin_run(struct db *db, int64_t now_ms, int64_t *ret_run, int64_t *ret_back_ms, int64_t *ret_rows)
 {
-	(void)db, (void)now_ms;
-	*ret_run = 1;
-	*ret_back_ms = *ret_rows = 0;
+	int64_t number = 0;
+	int64_t latest_ms = 0;
+	int64_t rows = 0;
+
+	/* all of it at once: were it cut short, the next start would move rows a second time */
+	bool own = !db_in_transaction(db);
+	int err = own ? db_begin(db) : 0;
+	if (err != 0)
+		return err;
+	err = read_run(db, &number, &latest_ms);
+	int64_t back_ms = latest_ms > now_ms ? latest_ms - now_ms : 0;
+	if (err == 0 && back_ms > 0)
+		err = bring_forward(db, now_ms, back_ms, &rows);
+	if (err == 0)
+		err = write_run(db, number + 1, now_ms);
+	if (own && err == 0)
+		err = db_commit(db);
+	else if (own)
+		db_rollback(db);
+	if (err != 0)
+		return err;
+	*ret_run = number + 1;
+	*ret_back_ms = back_ms;
+	*ret_rows = rows;
 	return 0;
 }

@@ -90,6 +90,7 @@ int outbox_mark_started(struct db *db, int64_t run, const struct started *starte
  * A process begins to deliver. `ret_run` is its number, from 1, for marks and for reading. If the wall clock stands before
  * the latest time that the store knows, by `ret_back_ms` then (else 0), rows that wait for their time are brought
  * forward by as much, so that none waits longer than its delay: `ret_rows` of them. Takes some seconds for a million.
+ * In the transaction that the caller has begun, or in one of its own.
  */
 int outbox_begin_run(
 	struct db *db, int64_t now_ms, int64_t *ret_run, int64_t *ret_back_ms, int64_t *ret_rows) MUST_CHECK;

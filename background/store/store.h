@@ -34,5 +34,7 @@ int store_socket_path_of(const char *url, char *ret_path, size_t size) MUST_CHEC
 
 /* schema.c: the version that this program writes, and the step-wise way to it. */
 int schema_migrate(struct db *writer, char ret_why[256]) MUST_CHECK;
+/* No further than `last`: for tests of the steps. */
+int schema_migrate_to(struct db *writer, int64_t last, char ret_why[256]) MUST_CHECK;
 
 #endif

@@ -4,62 +4,33 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "background/store/store.h"
 #include "tests/support/outbox_rows.h"
-#include "tests/support/scratch.h"
 
-static struct scratch scratch;
-static struct store *store;
+static struct outbox_store opened;
 static struct db *db;
 
 static void setup(void)
 {
-	char why[256] = "";
-
-	scratch_make(&scratch);
-	cr_assert_eq(store_open(scratch.url, &store, why), 0, "%s", why);
-	db = store_writer(store);
+	outbox_store_make(&opened);
+	db = opened.db;
 }
 
 static void teardown(void)
 {
-	store_close(store);
-	scratch_remove(&scratch);
+	outbox_store_remove(&opened);
 }
 
 TestSuite(outbox, .init = setup, .fini = teardown);
 
 static int64_t add_alone(const char *effect, int64_t due_ms)
 {
-	static int number = 1000;
-	struct event *event = outbox_rows_event(db, number++);
-	int64_t row = outbox_rows_add(db, event, effect, due_ms);
-
-	event_unref(event);
-	return row;
-}
-
-static struct settlement settlement(int64_t row, int attempt, enum effect_state state)
-{
-	return (struct settlement){.row = row,
-		.attempt = attempt,
-		.state = state,
-		.due_ms = 9000,
-		.now_ms = 5000,
-		.effect = "crm",
-		.cause = state == EFFECT_DEAD ? CAUSE_CONDEMNED : "",
-		.reason = state == EFFECT_DELIVERED ? "" : "HTTP 500",
-		.log = "[1]"};
+	return outbox_rows_alone(db, effect, due_ms);
 }
 
 /* The number of stale ones. */
 static size_t settle(int64_t row, int attempt, enum effect_state state)
 {
-	struct settlement one = settlement(row, attempt, state);
-	size_t stale = 99;
-
-	cr_assert_eq(outbox_settle(db, &one, 1, &stale), 0);
-	return stale;
+	return outbox_rows_settle(db, "crm", row, attempt, state);
 }
 
 Test(outbox, an_event_is_stored_once)
@@ -91,7 +62,7 @@ Test(outbox, delivered_is_owed_no_more)
 	int64_t row = add_alone("crm", 100);
 
 	cr_assert_eq(settle(row, 1, EFFECT_DELIVERED), 0);
-	cr_assert_eq(due_rows(db, "crm", 100000, 10).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 100000, 10).count, 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 0);
 }
 
@@ -100,8 +71,8 @@ Test(outbox, a_retry_is_due_later)
 	int64_t row = add_alone("crm", 100);
 
 	cr_assert_eq(settle(row, 1, EFFECT_PENDING), 0);
-	cr_assert_eq(due_rows(db, "crm", 8999, 10).count, 0);
-	struct due_rows seen = due_rows(db, "crm", 9000, 10);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 8999, 10).count, 0);
+	struct due_rows seen = due_rows(db, "crm", OUTBOX_AGAIN, 9000, 10);
 	cr_assert_eq(seen.count, 1);
 	cr_assert_eq(seen.attempts[0], 1);
 	cr_assert_str_eq(seen.log, "[1]");
@@ -129,7 +100,7 @@ Test(outbox, dead_from_the_start)
 				     .due_ms = 2000},
 			     &row),
 		0);
-	cr_assert_eq(due_rows(db, "crm", 100000, 10).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 100000, 10).count, 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", CAUSE_BACKLOG_FULL), 1);
 	cr_assert_eq(settle(row, 1, EFFECT_DELIVERED), 1, "it is not pending");
@@ -150,7 +121,7 @@ Test(outbox, a_spilled_effect_keeps_what_is_behind_it)
 				     .due_ms = 2000},
 			     &row),
 		0);
-	struct due_rows seen = due_rows(db, "crm", 2000, 10);
+	struct due_rows seen = due_rows(db, "crm", OUTBOX_AGAIN, 2000, 10);
 	cr_assert_eq(seen.attempts[0], 3);
 	cr_assert_str_eq(seen.log, "[3]");
 	event_unref(event);
@@ -178,7 +149,7 @@ Test(outbox, settling_is_fenced_by_the_attempt)
 Test(outbox, an_uncounted_attempt_is_given_back)
 {
 	int64_t row = add_alone("crm", 100);
-	struct settlement one = settlement(row, 1, EFFECT_PENDING);
+	struct settlement one = outbox_rows_settlement(row, 1, EFFECT_PENDING);
 	struct started started = {.row = row, .attempt = 1};
 	size_t stale = 99;
 
@@ -186,7 +157,7 @@ Test(outbox, an_uncounted_attempt_is_given_back)
 	cr_assert_eq(outbox_mark_started(db, 1, &started, 1), 0);
 	cr_assert_eq(outbox_settle(db, &one, 1, &stale), 0);
 	cr_assert_eq(stale, 0);
-	cr_assert_eq(due_rows(db, "crm", 9000, 10).attempts[0], 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 9000, 10).attempts[0], 0);
 	cr_assert_eq(settle(row, 1, EFFECT_DELIVERED), 0, "its number is used again");
 }
 
@@ -201,7 +172,8 @@ Test(outbox, a_skip_needs_no_attempt)
 Test(outbox, one_row_twice_in_a_call_counts_once)
 {
 	int64_t row = add_alone("crm", 100);
-	struct settlement twice[2] = {settlement(row, 1, EFFECT_DELIVERED), settlement(row, 1, EFFECT_DELIVERED)};
+	struct settlement twice[2] = {
+		outbox_rows_settlement(row, 1, EFFECT_DELIVERED), outbox_rows_settlement(row, 1, EFFECT_DELIVERED)};
 	size_t stale = 0;
 
 	cr_assert_eq(outbox_settle(db, twice, 2, &stale), 0);
@@ -227,7 +199,7 @@ Test(outbox, more_counters_than_are_folded_at_once)
 
 	for (int i = 0; i < EFFECTS; i++) {
 		snprintf(names[i], sizeof(names[i]), "effect%d", i);
-		all[i] = settlement(add_alone(names[i], 100), 1, EFFECT_DEAD);
+		all[i] = outbox_rows_settlement(add_alone(names[i], 100), 1, EFFECT_DEAD);
 		all[i].effect = names[i];
 	}
 	cr_assert_eq(outbox_settle(db, all, EFFECTS, &stale), 0);
@@ -249,7 +221,7 @@ Test(outbox, one_call_writes_each_counter_once)
 	size_t stale = 99;
 
 	for (int i = 0; i < ROWS; i++)
-		all[i] = settlement(add_alone("crm", 100), 1, i % 2 == 0 ? EFFECT_DEAD : EFFECT_DELIVERED);
+		all[i] = outbox_rows_settlement(add_alone("crm", 100), 1, i % 2 == 0 ? EFFECT_DEAD : EFFECT_DELIVERED);
 	cr_assert_eq(db_execute(db, "CREATE TABLE writes (n BIGINT); INSERT INTO writes VALUES (0);"
 				    "CREATE TRIGGER a AFTER UPDATE ON counters BEGIN UPDATE writes SET n = n + 1; END;"
 				    "CREATE TRIGGER b AFTER INSERT ON counters BEGIN UPDATE writes SET n = n + 1; END"),
@@ -271,10 +243,10 @@ Test(outbox, starts_are_noted_and_never_taken_back)
 
 	cr_assert_eq(settle(settled, 1, EFFECT_DELIVERED), 0);
 	cr_assert_eq(outbox_mark_started(db, 1, both, 2), 0);
-	cr_assert_eq(due_rows(db, "crm", 100, 10).attempts[0], 1);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 100, 10).attempts[0], 1);
 	cr_assert_eq(settle(row, 2, EFFECT_PENDING), 0);
 	cr_assert_eq(outbox_mark_started(db, 1, both, 1), 0);
-	cr_assert_eq(due_rows(db, "crm", 9000, 10).attempts[0], 2);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 9000, 10).attempts[0], 2);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 1);
 }
 

@@ -5,39 +5,40 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "background/store/store.h"
 #include "tests/support/outbox_rows.h"
-#include "tests/support/scratch.h"
 
-static struct scratch scratch;
-static struct store *store;
+static struct outbox_store opened;
 static struct db *db;
 
 static void setup(void)
 {
-	char why[256] = "";
-
-	scratch_make(&scratch);
-	cr_assert_eq(store_open(scratch.url, &store, why), 0, "%s", why);
-	db = store_writer(store);
+	outbox_store_make(&opened);
+	db = opened.db;
 }
 
 static void teardown(void)
 {
-	store_close(store);
-	scratch_remove(&scratch);
+	outbox_store_remove(&opened);
 }
 
 TestSuite(outbox_read, .init = setup, .fini = teardown);
 
 static int64_t add_alone(const char *effect, int64_t due_ms)
 {
-	static int number = 1000;
-	struct event *event = outbox_rows_event(db, number++);
-	int64_t row = outbox_rows_add(db, event, effect, due_ms);
+	return outbox_rows_alone(db, effect, due_ms);
+}
 
-	event_unref(event);
-	return row;
+/* One that an attempt has left pending until then. */
+static int64_t add_again(const char *effect, int64_t due_ms)
+{
+	struct settlement one = outbox_rows_settlement(add_alone(effect, 50), 1, EFFECT_PENDING);
+	size_t stale = 0;
+
+	one.effect = effect;
+	one.due_ms = due_ms;
+	cr_assert_eq(outbox_settle(db, &one, 1, &stale), 0);
+	cr_assert_eq(stale, 0);
+	return one.row;
 }
 
 static int see_whole_row(void *arg, const struct outbox_row *row)
@@ -54,8 +55,31 @@ static int see_whole_row(void *arg, const struct outbox_row *row)
 	cr_assert_eq(row->user_id, 7);
 	cr_assert_eq(row->attempts, 0);
 	cr_assert_eq(row->due_ms, 2000);
+	cr_assert_eq(row->part, 0);
+	cr_assert_str_eq(row->recipient, "");
+	cr_assert_eq(row->spent, 0);
+	cr_assert_not(row->again);
+	cr_assert_eq(row->crashes, 0);
+	cr_assert_not(row->crashed_alone);
+	cr_assert_eq(row->since_ms, 1000);
 	(*calls)++;
 	return 0;
+}
+
+static int see_part(void *arg, const struct outbox_row *row)
+{
+	(void)arg;
+	cr_assert_eq(row->part, 2);
+	cr_assert_str_eq(row->recipient, "zoë@example.com");
+	return 0;
+}
+
+static int see_part_of_event(void *arg, const struct outbox_effect *effect)
+{
+	(void)arg;
+	cr_assert_eq(effect->part, 2);
+	cr_assert_str_eq(effect->recipient, "zoë@example.com");
+	return 42;
 }
 
 Test(outbox_read, what_is_added_is_read_back)
@@ -66,14 +90,32 @@ Test(outbox_read, what_is_added_is_read_back)
 	int64_t row = outbox_rows_add(db, event, "crm", 2000);
 	cr_assert_eq(outbox_due(db, "crm", OUTBOX_FIRST, 1, 2000, 10, see_whole_row, &calls), 1);
 	cr_assert_eq(calls, 1);
-	struct due_rows seen = due_rows(db, "crm", 2000, 10);
+	struct due_rows seen = due_rows(db, "crm", OUTBOX_FIRST, 2000, 10);
 	cr_assert_eq(seen.rows[0], row);
-	cr_assert_eq(due_rows(db, "email", 2000, 10).count, 0);
+	cr_assert_eq(due_rows(db, "email", OUTBOX_FIRST, 2000, 10).count, 0);
 	cr_assert_eq(outbox_rows_count(db, "crm", "pending"), 1);
 	event_unref(event);
 }
 
-Test(outbox_read, due_rows_come_in_order_and_within_the_limit)
+Test(outbox_read, a_row_comes_with_its_part_and_recipient)
+{
+	struct event *event = outbox_rows_event(db, 1);
+	int64_t row = 0;
+
+	cr_assert_eq(outbox_add_effect(db, event,
+			     &(struct new_effect){.effect = "email",
+				     .part = 2,
+				     .recipient = "zoë@example.com",
+				     .delivery = "durable",
+				     .due_ms = 1},
+			     &row),
+		0);
+	cr_assert_eq(outbox_due(db, "email", OUTBOX_FIRST, 1, 0, 10, see_part, NULL), 1);
+	cr_assert_eq(outbox_event_effects(db, event->row, see_part_of_event, NULL), 42);
+	event_unref(event);
+}
+
+Test(outbox_read, first_tries_are_due_at_once_and_come_in_order)
 {
 	static const int64_t at[] = {300, 100, 200, 100, 400};
 	int64_t rows[5];
@@ -81,49 +123,79 @@ Test(outbox_read, due_rows_come_in_order_and_within_the_limit)
 	for (size_t i = 0; i < 5; i++)
 		rows[i] = add_alone("crm", at[i]);
 	add_alone("email", 50);
-	struct due_rows seen = due_rows(db, "crm", 300, 10);
-	cr_assert_eq(seen.count, 4);
+	struct due_rows seen = due_rows(db, "crm", OUTBOX_FIRST, 0, 10);
+	cr_assert_eq(seen.count, 5, "whatever the clock says");
 	cr_assert_eq(seen.rows[0], rows[1]);
 	cr_assert_eq(seen.rows[1], rows[3]);
 	cr_assert_eq(seen.rows[2], rows[2]);
 	cr_assert_eq(seen.rows[3], rows[0]);
-	cr_assert_eq(due_rows(db, "crm", 1000, 2).count, 2);
-	cr_assert_eq(due_rows(db, "crm", 1000, 0).count, 0);
-	cr_assert_eq(due_rows(db, "crm", 99, 10).count, 0);
+	cr_assert_eq(seen.rows[4], rows[4]);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 1000, 2).count, 2);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 1000, 0).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 1000, 10).count, 0);
 
 	struct due_rows stopped = {.stop_after = 3};
 	cr_assert_eq(outbox_due(db, "crm", OUTBOX_FIRST, 1, 1000, 10, due_rows_note, &stopped), 3);
 	cr_assert_eq(stopped.count, 3);
 }
 
-Test(outbox_read, the_next_and_the_oldest_due_time)
+Test(outbox_read, later_tries_are_due_at_their_time_and_come_in_order)
+{
+	static const int64_t at[] = {300, 100, 200, 100, 400};
+	int64_t rows[5];
+
+	for (size_t i = 0; i < 5; i++)
+		rows[i] = add_again("crm", at[i]);
+	add_again("email", 50);
+	add_alone("crm", 50);
+	struct due_rows seen = due_rows(db, "crm", OUTBOX_AGAIN, 300, 10);
+	cr_assert_eq(seen.count, 4);
+	cr_assert_eq(seen.rows[0], rows[1]);
+	cr_assert_eq(seen.rows[1], rows[3]);
+	cr_assert_eq(seen.rows[2], rows[2]);
+	cr_assert_eq(seen.rows[3], rows[0]);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 1000, 2).count, 2);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 99, 10).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 1000, 10).count, 1);
+}
+
+Test(outbox_read, the_next_due_time_is_of_later_tries)
 {
 	int64_t at = -1;
-	size_t stale = 0;
 
-	cr_assert_eq(outbox_next_due(db, "crm", 0, &at), 0);
-	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 0);
+	add_alone("crm", 700);
+	cr_assert_eq(outbox_next_due(db, "crm", 0, &at), 0, "a first try waits for no time");
 	cr_assert_eq(at, -1);
-	int64_t first = add_alone("crm", 100);
-	add_alone("crm", 300);
-	add_alone("crm", 200);
+	add_again("crm", 100);
+	add_again("crm", 300);
+	add_again("crm", 200);
+	add_again("email", 50);
 	cr_assert_eq(outbox_next_due(db, "crm", 0, &at), 1);
 	cr_assert_eq(at, 100);
 	cr_assert_eq(outbox_next_due(db, "crm", 100, &at), 1);
 	cr_assert_eq(at, 200, "what is due already is not meant");
 	cr_assert_eq(outbox_next_due(db, "crm", 300, &at), 0);
+}
+
+Test(outbox_read, the_oldest_due_time_is_of_either_class)
+{
+	int64_t at = -1;
+
+	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 0);
+	cr_assert_eq(at, -1);
+	add_alone("crm", 300);
+	int64_t first = add_alone("crm", 100);
 	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 1);
 	cr_assert_eq(at, 100);
-	struct settlement done = {.row = first,
-		.attempt = 1,
-		.state = EFFECT_DELIVERED,
-		.effect = "crm",
-		.cause = "",
-		.reason = "",
-		.log = "[]"};
-	cr_assert_eq(outbox_settle(db, &done, 1, &stale), 0);
+	cr_assert_eq(outbox_rows_settle(db, "crm", first, 1, EFFECT_DELIVERED), 0);
+	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 1);
+	cr_assert_eq(at, 300);
+	add_again("crm", 200);
 	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 1);
 	cr_assert_eq(at, 200);
+	add_again("email", 50);
+	cr_assert_eq(outbox_oldest_due(db, "email", &at), 1);
+	cr_assert_eq(at, 50, "with none that is new");
 }
 
 struct list {
@@ -185,9 +257,9 @@ Test(outbox_read, an_event_is_found_with_its_effects)
 /* Asks for the plan of each statement on effects that this connection has prepared so far; returns how many. */
 static int check_plans(void)
 {
-	static const char prepared[] = "SELECT sql FROM sqlite_stmt WHERE sql LIKE 'SELECT%FROM effects%effect = $1%'"
+	static const char prepared[] = "SELECT sql FROM sqlite_stmt WHERE sql LIKE 'SELECT%FROM effects%effect = $%'"
 				       " AND sql NOT LIKE '%sqlite_stmt%'";
-	static char plans[8][512];
+	static char plans[8][1024];
 	struct db_statement *s = NULL;
 	int count = 0;
 
@@ -202,7 +274,7 @@ static int check_plans(void)
 		cr_assert_eq(db_prepare(db, plans[i], &s), 0);
 		while (db_step(s) == 1) {
 			const char *detail = db_text(s, 3);
-			by_index += strstr(detail, "effects_due (effect=?") != NULL;
+			by_index += strstr(detail, "effects_due (effect=? AND again=?") != NULL;
 			cr_assert_null(strstr(detail, "SCAN"), "%s: %s", plans[i], detail);
 			cr_assert_null(strstr(detail, "TEMP B-TREE"), "%s: %s", plans[i], detail);
 		}
@@ -216,10 +288,11 @@ Test(outbox_read, searches_use_the_index_and_sort_nothing)
 {
 	int64_t at = 0;
 
-	cr_assert_eq(due_rows(db, "crm", 1, 10).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 1, 10).count, 0);
+	cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 1, 10).count, 0);
 	cr_assert_eq(outbox_next_due(db, "crm", 1, &at), 0);
 	cr_assert_eq(outbox_oldest_due(db, "crm", &at), 0);
-	cr_assert_eq(check_plans(), 3);
+	cr_assert_eq(check_plans(), 4);
 }
 
 Test(outbox_read, searches_do_not_touch_what_is_not_theirs, .timeout = 60)
@@ -228,8 +301,9 @@ Test(outbox_read, searches_do_not_touch_what_is_not_theirs, .timeout = 60)
 	static const char fill[] =
 		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
 		" INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms, settled_ms, cause,"
-		" reason, log) SELECT 1, CASE i % 3 WHEN 0 THEN 'email' ELSE 'crm' END, 'durable',"
-		" CASE i % 3 WHEN 1 THEN 1 ELSE 0 END, 0, CASE i % 3 WHEN 2 THEN 9000 ELSE 1 END, 1, 0, '', '', '[]' "
+		" reason, log, again) SELECT 1, CASE i % 3 WHEN 0 THEN 'email' ELSE 'crm' END, 'durable',"
+		" CASE i % 3 WHEN 1 THEN 1 ELSE 0 END, 0, CASE i % 3 WHEN 2 THEN 9000 ELSE 1 END, 1, 0, '', '', '[]', "
+		"1 "
 		"FROM n";
 	struct event *event = outbox_rows_event(db, 1);
 	int64_t at = 0;
@@ -240,8 +314,8 @@ Test(outbox_read, searches_do_not_touch_what_is_not_theirs, .timeout = 60)
 		outbox_rows_add(db, event, "crm", 100 + i);
 	/* a search that reads rows one by one would need minutes for this many */
 	for (int i = 0; i < 2000; i++) {
-		cr_assert_eq(due_rows(db, "crm", 200, 64).count, 5);
-		cr_assert_eq(due_rows(db, "crm", 99, 64).count, 0);
+		cr_assert_eq(due_rows(db, "crm", OUTBOX_FIRST, 200, 64).count, 5);
+		cr_assert_eq(due_rows(db, "crm", OUTBOX_AGAIN, 200, 64).count, 0);
 		cr_assert_eq(outbox_next_due(db, "crm", 200, &at), 1);
 		cr_assert_eq(at, 9000);
 		cr_assert_eq(outbox_oldest_due(db, "crm", &at), 1);
