@@ -17,7 +17,7 @@
 
 enum { KEY = 96, QUIET_MS = 20 };
 
-enum kind { PROMISED, OWED_AT_KILL, RECEIVED, ROW_PENDING, ROW_DELIVERED, ROW_DEAD, KINDS };
+enum kind { EARLIER, PROMISED, OWED_AT_KILL, RECEIVED, ROW_PENDING, ROW_DELIVERED, ROW_DEAD, KINDS };
 
 struct fact {
 	char key[KEY];
@@ -30,19 +30,10 @@ struct ledger {
 	struct peer *peer;
 	const char *effect;
 	size_t kills;
+	size_t first; /* earlier requests are none of ours */
 	size_t count, room;
 	struct fact *facts;
 };
-
-struct ledger *ledger_new(struct server *server, struct peer *peer, const char *effect)
-{
-	struct ledger *ledger = calloc(1, sizeof(*ledger));
-
-	if (ledger == NULL)
-		harness_fail("out of memory");
-	*ledger = (struct ledger){.server = server, .peer = peer, .effect = effect};
-	return ledger;
-}
 
 void ledger_free(struct ledger *ledger)
 {
@@ -161,6 +152,30 @@ static void check_sound(sqlite3 *db, const char *effect)
 		effect, must_be_ok, "the counters");
 }
 
+static void note_earlier(void *arg, sqlite3_stmt *row)
+{
+	note(arg, EARLIER, (const char *)sqlite3_column_text(row, 0), 0);
+}
+
+struct ledger *ledger_new(struct server *server, struct peer *peer, const char *effect)
+{
+	struct scratch scratch;
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+
+	if (ledger == NULL)
+		harness_fail("out of memory");
+	*ledger = (struct ledger){.server = server, .peer = peer, .effect = effect, .first = peer_count(peer)};
+	scratch_make(&scratch);
+	sqlite3 *db = store_copy(ledger, &scratch);
+	query(db,
+		"SELECT e.event_id || '-' || f.effect FROM effects f JOIN events e ON e.id = f.event WHERE f.effect = "
+		"?1",
+		effect, note_earlier, ledger);
+	sqlite3_close(db);
+	scratch_remove(&scratch);
+	return ledger;
+}
+
 static void note_row(void *arg, sqlite3_stmt *row)
 {
 	struct ledger *ledger = arg;
@@ -215,7 +230,7 @@ static void note_end(struct ledger *ledger)
 
 	if (requests > PEER_REQUESTS)
 		harness_fail("more requests than are remembered");
-	for (size_t i = 0; i < requests; i++) {
+	for (size_t i = ledger->first; i < requests; i++) {
 		struct peer_request request = peer_request(ledger->peer, i);
 		char value[PEER_TEXT];
 
@@ -264,7 +279,11 @@ static void judge(const char *key, const struct account *account, struct ledger_
 	const size_t *had = account->had;
 	size_t rows = had[ROW_PENDING] + had[ROW_DELIVERED] + had[ROW_DEAD];
 	size_t repeated = had[RECEIVED] > 1 ? had[RECEIVED] - 1 : 0;
-	bool lost = rows != 1 || (had[ROW_DELIVERED] > 0 && had[RECEIVED] == 0);
+	bool lost;
+
+	if (had[EARLIER] > 0)
+		return;
+	lost = rows != 1 || (had[ROW_DELIVERED] > 0 && had[RECEIVED] == 0);
 
 	figures->acknowledged += had[PROMISED];
 	figures->unanswered += had[PROMISED] == 0 && rows > 0;

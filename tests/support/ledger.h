@@ -34,7 +34,10 @@ struct ledger_figures {
 	size_t unknown;	    /* received, and not in the store */
 };
 
-/* All three outlive it. The server has one effect of that name for each login. */
+/*
+ * All three outlive it. The server has one effect of that name for each login. It has nothing to do now; what it did before is
+ * left out.
+ */
 struct ledger *ledger_new(struct server *server, struct peer *peer, const char *effect);
 void ledger_free(struct ledger *ledger); /* NULL is fine */
 
