@@ -7,6 +7,9 @@
 
 #include "config/limits.h"
 
+/* Of a reply that has several, which is none of its rights (RFC 9110 5.3), so many are looked at. */
+enum { RETRY_AFTERS = 4, RETRY_AFTER_SIZE = 64 };
+
 struct transfer {
 	CURL *easy;
 	CURLM *multi; /* NULL: not under way */
@@ -19,9 +22,8 @@ struct transfer {
 	bool mail, too_large, after_recipient, leaving, reused;
 	bool in_head; /* HTTP: a head has begun, and its empty line has not come */
 	int64_t now_ms;
-	bool left_resolver;
-	char retry_after[64];
-	char error[CURL_ERROR_SIZE];
+	char retry_after[RETRY_AFTERS][RETRY_AFTER_SIZE];
+	size_t retry_after_count;
 };
 
 struct transfer *transfer_new(void)
@@ -88,13 +90,25 @@ static void keep_retry_after(struct transfer *transfer, const char *line, size_t
 		return;
 	while (skip < len && (line[skip] == ' ' || line[skip] == '\t'))
 		skip++;
-	while (len > skip && (line[len - 1] == '\n' || line[len - 1] == '\r' || line[len - 1] == ' '))
+	while (len > skip && strchr("\r\n\t ", line[len - 1]) != NULL)
 		len--;
 	size_t value = len - skip;
-	if (value >= sizeof(transfer->retry_after))
+	if (value >= RETRY_AFTER_SIZE || transfer->retry_after_count == RETRY_AFTERS)
 		return;
-	memcpy(transfer->retry_after, line + skip, value);
-	transfer->retry_after[value] = '\0';
+	char *kept = transfer->retry_after[transfer->retry_after_count++];
+	memcpy(kept, line + skip, value);
+	kept[value] = '\0';
+}
+
+/* The longest: none of them may be undercut. -1: none. */
+static int64_t longest_retry_after(const struct transfer *transfer, int64_t now_ms)
+{
+	int64_t longest_ms = -1;
+	for (size_t i = 0; i < transfer->retry_after_count; i++) {
+		int64_t ms = retry_after_parse(transfer->retry_after[i], now_ms);
+		longest_ms = ms > longest_ms ? ms : longest_ms;
+	}
+	return longest_ms;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
@@ -112,7 +126,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 		return len;
 	}
 	if (len > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-		transfer->retry_after[0] = '\0'; /* a new head: an interim 1xx has no say */
+		transfer->retry_after_count = 0; /* a new head: an interim 1xx has no say */
 		transfer->in_head = true;
 	} else if (bytes[0] == '\r' || bytes[0] == '\n') {
 		transfer->in_head = false;
@@ -388,8 +402,7 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 	*ret_reply = (struct reply){
 		.transport = transport,
 		.status = (int)status,
-		.retry_after_ms =
-			transfer->retry_after[0] != '\0' ? retry_after_parse(transfer->retry_after, now_ms) : -1,
+		.retry_after_ms = longest_retry_after(transfer, now_ms),
 		.body = transfer->reply.data,
 		.body_len = transfer->reply.len,
 		.smtp_after_recipient = transfer->after_recipient,
@@ -434,5 +447,5 @@ void transfer_clear(struct transfer *transfer)
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;
 	transfer->leaving = transfer->reused = transfer->in_head = false;
-	transfer->retry_after[0] = '\0';
+	transfer->retry_after_count = 0;
 }
