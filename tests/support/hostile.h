@@ -30,6 +30,7 @@ enum {
 enum hostile_verdict {
 	HOSTILE_DELIVERED,
 	HOSTILE_RETRIED, /* nothing: it waits for its next attempt, and the breaker stays closed */
+	HOSTILE_WAITS,	 /* nothing, and the state of the breaker is not looked at */
 	HOSTILE_DEAD,	 /* the effect: dead letter */
 	HOSTILE_PARKED,	 /* the target: the breaker is open, the effect waits */
 };
