@@ -36,18 +36,20 @@
 #define LIMIT_TELL_MS  10000 /* between two lines on what may happen at each login */
 
 /* http */
-#define LIMIT_HTTP_HEADERS	   100	      /* header lines of a request: 431 above */
-#define LIMIT_HTTP_ROOM		   (12 << 10) /* bytes of a connection beside the head: its parsed lines, the answer's head */
-#define LIMIT_HTTP_PATH		   1024	      /* bytes of a path: 414 above */
-#define LIMIT_REQUEST_ID	   64	      /* bytes of an X-Request-Id taken over; longer ones are replaced */
-#define LIMIT_HTTP_REPLY_HEADERS   16	      /* extra headers of an answer; more are ignored and logged */
-#define LIMIT_HTTP_REPLY_MS	   60000       /* to send an answer: a slower reader is cut off */
-#define LIMIT_HTTP_BACKLOG	   1024	       /* connections that the kernel holds until they are accepted */
-#define LIMIT_HTTP_ACCEPT_PAUSE_MS 100	       /* without descriptors or memory, accepting pauses for this long */
-#define LIMIT_HTTP_EVENTS	   128	       /* events that a loop takes at once; the rest come in its next turn */
-#define LIMIT_HTTP_RETRY_MS	   1000	       /* Retry-After of a request that was shed */
-#define LIMIT_TLS_FILE		   (256 << 10) /* bytes of a certificate chain or key file */
-#define LIMIT_LOOPS		   64	       /* event loops, whatever http.loops says */
+#define LIMIT_HTTP_HEADERS	    100	       /* header lines of a request: 431 above */
+#define LIMIT_HTTP_ROOM		    (12 << 10) /* bytes of a connection beside the head: its parsed lines, the answer's head */
+#define LIMIT_HTTP_PATH		    1024  /* bytes of a path: 414 above */
+#define LIMIT_REQUEST_ID	    64	  /* bytes of an X-Request-Id taken over; longer ones are replaced */
+#define LIMIT_HTTP_REPLY_HEADERS    16	  /* extra headers of an answer; more are ignored and logged */
+#define LIMIT_HTTP_REPLY_MS	    60000 /* to send an answer: a slower reader is cut off */
+#define LIMIT_HTTP_BACKLOG	    1024  /* connections that the kernel holds until they are accepted */
+#define LIMIT_HTTP_ACCEPT_PAUSE_MS  100	  /* without descriptors or memory, accepting pauses for this long */
+#define LIMIT_HTTP_EVENTS	    128	  /* events that a loop takes at once; the rest come in its next turn */
+#define LIMIT_HTTP_FAREWELL_MS	    1000  /* at the end, a connection idle for less may have a request on its way */
+#define LIMIT_HTTP_FAREWELL_TURN_MS 50	  /* at the end, a loop looks for idle connections this often */
+#define LIMIT_HTTP_RETRY_MS	    1000  /* Retry-After of a request that was shed */
+#define LIMIT_TLS_FILE		    (256 << 10) /* bytes of a certificate chain or key file */
+#define LIMIT_LOOPS		    64		/* event loops, whatever http.loops says */
 
 #define LIMIT_METRICS (4 << 20) /* bytes of /metrics; more is a 500 */
 

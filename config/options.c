@@ -23,7 +23,7 @@ static const struct option rows[] = {
 		.max = LIMIT_CONFIG_TEXT,
 		.fallback = "127.0.0.1:8080",
 		AT(listen),
-		.doc = "address and port of the server: HOST:PORT or [IPv6]:PORT; port 0 takes any free one"},
+		.doc = "HOST:PORT or [IPv6]:PORT; port 0 takes any free one; a socket handed over by systemd goes first"},
 	{.path = "store",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,

@@ -3,6 +3,7 @@
  * waits for a signal, and takes them down in reverse. Nothing here is on the path of a request.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -146,6 +147,7 @@ static int start(struct service *service)
 		.routes = app_routes,
 		.route_count = app_route_count,
 		.app = app,
+		.environment = environ,
 		.open_reader = open_reader,
 	};
 	err = http_start(&options, &service->http, why);
@@ -189,15 +191,32 @@ static int64_t waits_end_us(int64_t drain_us)
 	return clock_mono_us() + drain_us - (margin_us < ANSWER_MARGIN_US ? margin_us : ANSWER_MARGIN_US);
 }
 
+/*
+ * Balancers are told that this server is on its way out, and are served as before until they have had time to notice.
+ * A second signal ends the process in here as well.
+ */
+static void wait_for_balancers(struct service *service)
+{
+	const int64_t delay_us = service->app.config->background.drain_delay_ms * 1000;
+	const int64_t until_us = clock_mono_us() + delay_us;
+
+	if (service->http == NULL || delay_us == 0)
+		return;
+	http_announce_end(service->http);
+	for (int64_t left_us = delay_us; left_us > 0; left_us = until_us - clock_mono_us())
+		(void)poll(NULL, 0, (int)((left_us + 999) / 1000));
+}
+
 /* First the edge, so that nothing new comes in; then the workers; then the writer; then the count. */
 static void stop(struct service *service)
 {
 	struct app *app = &service->app;
 	struct pool_totals totals = {0};
 	int64_t drain_us = app->config->background.drain_ms * 1000;
-	int64_t deadline_us = clock_mono_us() + drain_us;
 
 	atomic_store(&app->draining, true);
+	wait_for_balancers(service);
+	int64_t deadline_us = clock_mono_us() + drain_us;
 	pool_end_waits(app->pool, waits_end_us(drain_us));
 	http_stop(service->http, app->config->background.drain_ms);
 	control_stop(service->control);

@@ -1,6 +1,7 @@
 #include "server/http/connection.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,12 @@ void deadlines_arm(struct deadlines *d, struct connection *c, enum deadline dead
 		return;
 	c->due_us = now_us + d->length_us[deadline];
 	TAILQ_INSERT_TAIL(&d->armed[deadline], c, due);
+}
+
+int64_t deadlines_armed_us(const struct deadlines *d, const struct connection *c)
+{
+	assert(c->deadline != DEADLINE_NONE);
+	return c->due_us - d->length_us[c->deadline];
 }
 
 int64_t deadlines_nearest_us(const struct deadlines *d)

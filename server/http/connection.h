@@ -64,6 +64,8 @@ struct deadlines {
 void deadlines_init(struct deadlines *d, int64_t header_ms, int64_t body_ms, int64_t reply_ms);
 /* Replaces the deadline that the connection is under; DEADLINE_NONE takes it away. */
 void deadlines_arm(struct deadlines *d, struct connection *c, enum deadline deadline, int64_t now_us);
+/* When the deadline that the connection is under was armed. */
+int64_t deadlines_armed_us(const struct deadlines *d, const struct connection *c);
 /* When the nearest one is, INT64_MAX: never. */
 int64_t deadlines_nearest_us(const struct deadlines *d);
 /* Takes one expired deadline away and says which it was; NULL: none has expired. */

@@ -45,7 +45,8 @@ struct edge {
 	struct crew *crews[CREW_COUNT]; /* NULL for CREW_LOOP */
 	char *certificate, *key;	/* PEM texts; NULL: no TLS */
 
-	atomic_bool draining;	/* answers carry Connection: close */
+	atomic_bool parting;	/* answers carry Connection: close */
+	atomic_bool draining;	/* and nothing new is accepted; idle connections are closed */
 	atomic_int connections; /* accepted and not closed yet */
 
 	pthread_mutex_t lock; /* guards nothing but the wait for the last connection */

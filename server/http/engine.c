@@ -96,7 +96,7 @@ static bool add_headers(const struct exchange *x, struct MHD_Response *response)
 	ok = ok && MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
 	if (reply->content_type[0])
 		ok = ok && MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;
-	if (reply->close || atomic_load(&x->edge->draining))
+	if (reply->close || atomic_load(&x->edge->parting))
 		ok = ok && MHD_add_response_header(response, "Connection", "close") == MHD_YES;
 	for (size_t i = 0; i < reply->header_count; i++) {
 		const char *name = reply->headers[i];

@@ -1,6 +1,6 @@
 /*
- * The order of the end: no new connections; draining, so idle connections are closed and answers end theirs; wait until
- * the last connection is gone. After the grace what is left is cut, so handlers see that their clients are gone. A
+ * The order of the end: no new connections; draining, so connections that have been idle for a while are closed and
+ * answers end theirs; wait until the last connection is gone. After the grace what is left is cut, so handlers see that their clients are gone. A
  * handler that still runs is waited for, whatever the grace says: its thread uses services that the caller ends after
  * http_stop, and it is bounded by the deadlines of those. Crews end before loops: then no connection is suspended,
  * which the engine insists on. They are freed after them, as a loop may still offer and be refused.
@@ -17,6 +17,7 @@
 #include "server/http/acceptor.h"
 #include "server/http/crew.h"
 #include "server/http/edge.h"
+#include "server/http/inherited.h"
 #include "server/http/listener.h"
 #include "server/http/loop.h"
 
@@ -45,19 +46,34 @@ static int read_pem(const char *path, char **ret_text, char ret_why[256])
 	return err;
 }
 
-static int open_listeners(struct http *http, char ret_why[256])
+static int open_listener(const char *address, int given_fd, int *ret_fd, char *ret_bound, char ret_why[256])
+{
+	if (given_fd < 0)
+		return listener_open(address, ret_fd, ret_bound, ret_why);
+	int err = listener_adopt(given_fd, ret_bound, ret_why);
+	if (!err)
+		*ret_fd = given_fd;
+	return err;
+}
+
+static int open_listeners(struct http *http, char *const *environment, char ret_why[256])
 {
 	const struct config *config = http->edge.config;
-	int err = 0;
+	struct inherited given;
+	int err = inherited_find(environment, &given, ret_why);
 
-	if (config->tls.certificate)
+	if (!err && given.ops_fd >= 0 && !config->ops.listen) {
+		snprintf(ret_why, 256, "a socket for ops was handed over, but ops.listen is not set");
+		err = ERR_INVALID;
+	}
+	if (!err && config->tls.certificate)
 		err = read_pem(config->tls.certificate, &http->edge.certificate, ret_why);
 	if (!err && config->tls.certificate)
 		err = read_pem(config->tls.key, &http->edge.key, ret_why);
 	if (!err)
-		err = listener_open(config->listen, &http->main_fd, http->address, ret_why);
+		err = open_listener(config->listen, given.main_fd, &http->main_fd, http->address, ret_why);
 	if (!err && config->ops.listen)
-		err = listener_open(config->ops.listen, &http->ops_fd, http->ops_address, ret_why);
+		err = open_listener(config->ops.listen, given.ops_fd, &http->ops_fd, http->ops_address, ret_why);
 	return err;
 }
 
@@ -125,7 +141,7 @@ int http_start(const struct http_options *options, struct http **ret_http, char 
 		return err;
 	}
 	http->main_fd = http->ops_fd = -1;
-	err = open_listeners(http, ret_why);
+	err = open_listeners(http, options->environment, ret_why);
 	if (!err)
 		err = start_crews(http, options, ret_why);
 	if (!err)
@@ -150,8 +166,14 @@ const char *http_ops_address(const struct http *http)
 	return http->ops_address;
 }
 
+void http_announce_end(struct http *http)
+{
+	atomic_store(&http->edge.parting, true);
+}
+
 static void drain(struct http *http, int64_t grace_ms)
 {
+	http_announce_end(http);
 	atomic_store(&http->edge.draining, true);
 	for (size_t i = 0; i < http->loop_count; i++)
 		loop_drain(http->loops[i]);
@@ -167,6 +189,7 @@ void http_stop(struct http *http, int64_t grace_ms)
 	if (!http)
 		return;
 	acceptor_stop(http->acceptor);
+	/* closed and not shut down: of a socket that was taken over, the descriptors of others live on */
 	if (http->main_fd >= 0)
 		close(http->main_fd);
 	if (http->ops_fd >= 0)

@@ -1,7 +1,8 @@
 /*
  * The HTTP edge as a whole: listening sockets, one acceptor, event loops, crews.
  *
- * http_start binds (port 0 is fine) and begins to accept; http_stop is the orderly end:
+ * http_start binds (port 0 is fine), or takes the sockets that a service manager hands over (inherited.h) in place of
+ * `listen` and `ops.listen`, and begins to accept; http_stop is the orderly end:
  * no new connection, requests under way are answered (`Connection: close`), up to `grace_ms`, then sockets
  * are closed. Everything between is documented in loop.h, crew.h, guard.h and exchange.h.
  *
@@ -23,6 +24,7 @@ struct http_options {
 	const struct route *routes;
 	size_t route_count;
 	struct app *app;
+	char *const *environment; /* where sockets to be taken over are named; NULL: there are none */
 	/* A request thread's read connection; NULL function: threads get none. */
 	int (*open_reader)(struct app *app, struct db **ret_db);
 };
@@ -35,7 +37,15 @@ const char *http_address(const struct http *http);
 const char *http_ops_address(const struct http *http);
 
 /*
- * A handler that still runs after the grace sees its client gone (exchange_gone) and is waited for all the same: it
+ * The end is near: answers end their connections from now on, so that clients come back elsewhere, or later, and are not
+ * in mid-request when theirs is closed. All else goes on.
+ */
+void http_announce_end(struct http *http);
+
+/*
+ * A client that has connected, or got an answer, less than LIMIT_HTTP_FAREWELL_MS ago may have a request on its way: it
+ * is served. Longer idle connections are closed. A socket that was taken over stays open elsewhere, and what connects
+ * after this waits there. A handler that still runs after the grace sees its client gone (exchange_gone) and is waited for all the same: it
  * uses services that the caller ends after this, and is bounded by the deadlines of those. NULL is fine; frees.
  */
 void http_stop(struct http *http, int64_t grace_ms);

@@ -1,9 +1,11 @@
 #include "server/http/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,5 +101,40 @@ int listener_open(const char *address, int *ret_fd, char ret_bound[LISTENER_ADDR
 	}
 	freeaddrinfo(list);
 	*ret_fd = fd;
+	return 0;
+}
+
+/* An integer option of a socket; -1: it has none, or it is no socket. */
+static int number_of(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+static bool is_listening_tcp(int fd)
+{
+	const int domain = number_of(fd, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) && number_of(fd, SO_TYPE) == SOCK_STREAM &&
+	       number_of(fd, SO_PROTOCOL) == IPPROTO_TCP && number_of(fd, SO_ACCEPTCONN) == 1;
+}
+
+int listener_adopt(int fd, char ret_bound[LISTENER_ADDRESS_SIZE], char ret_why[256])
+{
+	int on = 1;
+
+	if (!is_listening_tcp(fd)) {
+		snprintf(ret_why, 256, "descriptor %d was handed over, but is no listening TCP socket", fd);
+		return ERR_INVALID;
+	}
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 || print_bound(fd, ret_bound) != 0) {
+		snprintf(
+			ret_why, 256, "descriptor %d: %s", fd, err_system_text(errno, (char[ERR_SYSTEM_TEXT_SIZE]){0}));
+		return ERR_SYSTEM;
+	}
 	return 0;
 }

@@ -15,4 +15,10 @@ enum { LISTENER_ADDRESS_SIZE = 72 }; /* "[", INET6_ADDRSTRLEN with a scope, "]:"
 int listener_open(
 	const char *address, int *ret_fd, char ret_bound[LISTENER_ADDRESS_SIZE], char ret_why[256]) MUST_CHECK;
 
+/*
+ * A socket that another process has bound and listens on: made non-blocking and close-on-exec; what it accepts has
+ * TCP_NODELAY. ERR_INVALID: it is no listening TCP socket; ERR_SYSTEM; then `ret_why` says so and `fd` stays as it was.
+ */
+int listener_adopt(int fd, char ret_bound[LISTENER_ADDRESS_SIZE], char ret_why[256]) MUST_CHECK;
+
 #endif

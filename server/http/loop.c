@@ -159,21 +159,26 @@ static void cut_overdue(struct loop *loop)
 	}
 }
 
-/* Between two requests, with nothing of the next one here yet. */
-static bool idle(const struct connection *c)
+/*
+ * Before the first request or between two, with nothing of the next one here, for so long that none is likely to be on
+ * its way: a request that crosses our closing is answered by a reset.
+ */
+static bool idle(const struct loop *loop, const struct connection *c, int64_t now_us)
 {
 	char byte;
 
-	return !c->exchange && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+	return !c->exchange && now_us - deadlines_armed_us(&loop->deadlines, c) >= LIMIT_HTTP_FAREWELL_MS * 1000 &&
+	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
 }
 
 static void cut_idle(struct loop *loop)
 {
+	const int64_t now_us = clock_mono_us();
 	struct connection *c, *next;
 
 	for (c = TAILQ_FIRST(&loop->deadlines.armed[DEADLINE_HEADER]); c; c = next) {
 		next = TAILQ_NEXT(c, due);
-		if (idle(c))
+		if (idle(loop, c, now_us))
 			cut(loop, c);
 	}
 }
@@ -228,6 +233,8 @@ static int sleep_ms(const struct loop *loop)
 		if (ms < 0 || left_ms < ms)
 			ms = left_ms;
 	}
+	if (atomic_load(&loop->edge->draining) && (ms < 0 || ms > LIMIT_HTTP_FAREWELL_TURN_MS))
+		ms = LIMIT_HTTP_FAREWELL_TURN_MS;
 	return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 

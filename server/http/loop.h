@@ -23,7 +23,7 @@ int loop_load(const struct loop *loop);
 void loop_offer(struct loop *loop, struct connection *c);
 /* Whoever answers: the exchange is the loop's from here on. */
 void loop_answered(struct loop *loop, struct exchange *x);
-/* Looks at edge->draining now: idle connections are closed. */
+/* Looks at edge->draining now: connections that are idle for LIMIT_HTTP_FAREWELL_MS are closed, now or then. */
 void loop_drain(struct loop *loop);
 /* Cuts every connection; handlers under way see that their client is gone. */
 void loop_abort(struct loop *loop);

@@ -350,7 +350,7 @@ Test(http_life, stopping_answers_what_is_under_way)
 	int busy = requested(GET("/wait"));
 	edge_await(&edge.app.running, 1);
 	cr_assert_eq(pthread_create(&stopper, NULL, stop_slowly, NULL), 0);
-	edge_read(idle, NULL, &reply); /* closed at once, which shows that the end has begun */
+	edge_read(idle, NULL, &reply); /* closed before long, which shows that the end has begun */
 	cr_expect_eq(reply.len, 0);
 	edge_open_gate(&edge);
 	edge_read(busy, NULL, &reply);

@@ -19,7 +19,7 @@ struct crowd_options {
 	size_t each; /* logins per thread; 0: until crowd_join */
 };
 
-/* Never NULL. The server must not be restarted before crowd_join. */
+/* Never NULL. The server must not be restarted before crowd_join, unless on a socket that is handed over to it. */
 struct crowd *crowd_start(const struct crowd_options *options);
 /* Those who have no number stop after the login that they are in; all are waited for. */
 void crowd_join(struct crowd *crowd);

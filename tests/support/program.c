@@ -1,10 +1,12 @@
 #include "tests/support/program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,23 @@ static size_t append(const char **list, size_t count, size_t max, const char *co
 	return count;
 }
 
+/* By way of higher numbers, since one may stand where another has to go. */
+static bool place_sockets(const struct program_options *o)
+{
+	int high[PROGRAM_SOCKETS];
+
+	for (size_t i = 0; i < o->socket_count; i++) {
+		high[i] = fcntl(o->sockets[i], F_DUPFD_CLOEXEC, 3 + PROGRAM_SOCKETS);
+		if (high[i] < 0)
+			return false;
+	}
+	for (size_t i = 0; i < o->socket_count; i++) {
+		if (dup2(high[i], 3 + (int)i) < 0)
+			return false;
+	}
+	return true;
+}
+
 /* Runs in the child between fork and exec: system calls only. */
 _Noreturn static void become(const struct program_options *o, char **arguments, char **environment, pid_t parent)
 {
@@ -57,7 +76,7 @@ _Noreturn static void become(const struct program_options *o, char **arguments, 
 	if (getppid() != parent)
 		_exit(127); /* it died before we asked to die with it */
 	if ((o->dns == NULL || black_hole_enter(o->dns) == 0) && (o->folder == NULL || chdir(o->folder) == 0) &&
-		dup2(o->in, 0) >= 0 && dup2(o->out, 1) >= 0 && dup2(o->err, 2) >= 0) {
+		dup2(o->in, 0) >= 0 && dup2(o->out, 1) >= 0 && dup2(o->err, 2) >= 0 && place_sockets(o)) {
 		sigset_t none;
 
 		sigemptyset(&none);
@@ -79,6 +98,8 @@ pid_t program_start(const struct program_options *o)
 
 	while (environ[ours] != NULL)
 		ours++;
+	if (o->socket_count > PROGRAM_SOCKETS)
+		harness_fail("more than %d sockets for a child", PROGRAM_SOCKETS);
 	environment = calloc(ours + PROGRAM_ENVIRONMENT + 1, sizeof(*environment));
 	if (environment == NULL)
 		harness_fail("out of memory");

@@ -7,6 +7,7 @@
 #ifndef TOKENFIRST_TESTS_SUPPORT_PROGRAM_H
 #define TOKENFIRST_TESTS_SUPPORT_PROGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,7 @@
 enum {
 	PROGRAM_ARGUMENTS = 128,     /* words of a command line */
 	PROGRAM_ENVIRONMENT = 64,    /* variables added */
+	PROGRAM_SOCKETS = 4,	     /* handed over */
 	PROGRAM_OUTPUT = 4 << 20,    /* bytes kept of each output */
 	PROGRAM_DEADLINE_MS = 30000, /* a usual deadline for a command */
 };
@@ -26,6 +28,8 @@ struct program_options {
 	const char *folder;		/* working directory; NULL: ours */
 	const struct black_hole *dns;	/* NULL: the machine's own DNS */
 	int in, out, err;		/* descriptors that become the child's 0, 1, 2 */
+	const int *sockets;		/* that become 3 and on; NULL: none */
+	size_t socket_count;
 };
 
 /* The absolute path of the program. Fails if it can't be run. */

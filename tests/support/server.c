@@ -108,6 +108,8 @@ static void process_start(struct server *s)
 	start_words(s, words);
 	start.wrapper = s->options.wrapper;
 	start.environment = s->options.environment;
+	start.sockets = s->options.sockets;
+	start.socket_count = s->options.socket_count;
 	start.in = open("/dev/null", O_RDWR | O_CLOEXEC);
 	start.out = start.in;
 	start.err = log[1];
@@ -130,7 +132,8 @@ static void listening_wait(struct server *s)
 	address = json_string_value(json_object_get(line, "address"));
 	if (address == NULL)
 		server_fail(s, "listens without saying where");
-	snprintf(s->address, sizeof(s->address), "%s", address);
+	if (strcmp(s->address, address) != 0) /* one that was handed over stays, and may be in use by a crowd */
+		snprintf(s->address, sizeof(s->address), "%s", address);
 	json_decref(line);
 }
 

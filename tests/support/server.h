@@ -35,7 +35,9 @@ struct server_options {
 	const char *const *settings;	/* "key=value" for --set, NULL-terminated; NULL: none */
 	const char *const *environment; /* "NAME=value", NULL-terminated; NULL: none */
 	const char *const *wrapper;	/* words before the program, as program.h; server_pid is then the wrapper's */
-	bool black_hole_dns;		/* ask black_hole_possible() before */
+	const int *sockets;		/* that become its descriptors 3 and on; NULL: none */
+	size_t socket_count;
+	bool black_hole_dns; /* ask black_hole_possible() before */
 };
 
 /* Never NULL; returns when it listens. The texts in `options` must outlive it, for server_restart. */

@@ -56,6 +56,7 @@ Test(deadlines, nearest_of_all_kinds)
 	cr_expect_eq(deadlines_nearest_us(&f.deadlines), INT64_MAX);
 	deadlines_arm(&f.deadlines, f.a, DEADLINE_REPLY, 1000);
 	cr_expect_eq(deadlines_nearest_us(&f.deadlines), 31000);
+	cr_expect_eq(deadlines_armed_us(&f.deadlines, f.a), 1000);
 	deadlines_arm(&f.deadlines, f.b, DEADLINE_HEADER, 5000);
 	cr_expect_eq(deadlines_nearest_us(&f.deadlines), 15000);
 	deadlines_arm(&f.deadlines, f.b, DEADLINE_BODY, 5000);
