@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "background/effects/effect.h"
@@ -304,6 +305,95 @@ Test(verdict, every_smtp_row)
 
 		cr_assert_eq(verdict.kind, c->kind, "%s (%s): %d", c->text, c->after ? "after" : "before",
 			(int)verdict.kind);
+	}
+}
+
+struct smtp_range {
+	int from, to;
+	enum verdict_kind before, after;
+};
+
+/* No enhanced code, or one that leaves the word to the reply code. */
+static const struct smtp_range plain_codes[] = {
+	{0, 199, VERDICT_RETRY, VERDICT_RETRY},
+	{200, 299, VERDICT_OK, VERDICT_OK},
+	{300, 499, VERDICT_RETRY, VERDICT_RETRY},
+	{500, 500, VERDICT_TARGET, VERDICT_TARGET},
+	{501, 501, VERDICT_TARGET, VERDICT_DEAD},
+	{502, 504, VERDICT_TARGET, VERDICT_TARGET},
+	{505, 520, VERDICT_TARGET, VERDICT_DEAD},
+	{521, 525, VERDICT_TARGET, VERDICT_TARGET},
+	{526, 529, VERDICT_TARGET, VERDICT_DEAD},
+	{530, 538, VERDICT_TARGET, VERDICT_TARGET},
+	{539, 551, VERDICT_TARGET, VERDICT_DEAD},
+	{552, 552, VERDICT_DEAD, VERDICT_DEAD},
+	{553, 554, VERDICT_TARGET, VERDICT_DEAD},
+	{555, 555, VERDICT_TARGET, VERDICT_TARGET},
+	{556, 599, VERDICT_TARGET, VERDICT_DEAD},
+	{600, 999, VERDICT_RETRY, VERDICT_RETRY},
+};
+
+Test(verdict, every_smtp_code_alone)
+{
+	static const char *const texts[] = {"", "5.0.0 text", "5.5.1 text"};
+
+	for (size_t i = 0; i < sizeof plain_codes / sizeof *plain_codes; i++) {
+		const struct smtp_range *range = &plain_codes[i];
+
+		for (int status = range->from; status <= range->to; status++) {
+			for (size_t k = 0; k < 3; k++) {
+				struct reply reply = {.status = status, .body = texts[k]};
+
+				cr_assert_eq(judge(reply, true).kind, range->before, "SMTP %d before", status);
+				reply.smtp_after_recipient = true;
+				cr_assert_eq(judge(reply, true).kind, range->after, "SMTP %d after", status);
+			}
+		}
+	}
+}
+
+/* After the recipient the enhanced code says it, whatever reply code comes with it. */
+Test(verdict, every_smtp_subject_with_every_code)
+{
+	static const struct {
+		const char *text;
+		enum verdict_kind kind;
+	} rows[] = {
+		{"5.1.1", VERDICT_DEAD},
+		{"5.1.6", VERDICT_DEAD},
+		{"5.1.7", VERDICT_TARGET},
+		{"5.1.8", VERDICT_TARGET},
+		{"5.1.9", VERDICT_DEAD},
+		{"5.2.0", VERDICT_DEAD},
+		{"5.2.2", VERDICT_DEAD},
+		{"5.3.0", VERDICT_TARGET},
+		{"5.3.2", VERDICT_TARGET},
+		{"5.3.4", VERDICT_DEAD},
+		{"5.3.5", VERDICT_TARGET},
+		{"5.4.4", VERDICT_DEAD},
+		{"5.6.0", VERDICT_DEAD},
+		{"5.7.1", VERDICT_TARGET},
+		{"5.7.2", VERDICT_DEAD},
+		{"5.7.3", VERDICT_TARGET},
+		{"5.7.16", VERDICT_TARGET},
+		{"5.7.17", VERDICT_DEAD},
+		{"5.7.18", VERDICT_DEAD},
+		{"5.7.26", VERDICT_TARGET},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		for (int status = 500; status <= 599; status++) {
+			struct reply reply = {.status = status, .body = rows[i].text, .smtp_after_recipient = true};
+
+			cr_assert_eq(judge(reply, true).kind, rows[i].kind, "%d %s", status, rows[i].text);
+		}
+	}
+	for (int status = 400; status <= 499; status++) {
+		struct reply reply = {.status = status, .body = "4.7.1 later", .smtp_after_recipient = true};
+		char reason[LIMIT_REASON];
+
+		snprintf(reason, sizeof reason, "SMTP %d 4.7.1 later", status);
+		cr_assert_str_eq(judge(reply, true).reason, reason);
 	}
 }
 
