@@ -111,12 +111,18 @@
 #define LIMIT_RECENT_EVENTS 4096	/* events whose fire-and-forget effects are remembered for /events/{id} */
 #define LIMIT_RETRY_AFTER_S (7 * 86400) /* a longer Retry-After is taken for this */
 
+/* lanes */
+#define LIMIT_LANE_SUSPECTS 64			    /* held in memory beside the window; further ones wait on disk */
+#define LIMIT_BREAKER_PARTS 10			    /* by which a breaker's window slides */
+#define LIMIT_REFILL_ROWS   (8 * LIMIT_LANE_WINDOW) /* looked at by one refill, to find those not held */
+
 /* templates */
 #define LIMIT_MAIL_LINE 998	   /* characters of a line, RFC 5322 2.1.1 */
 #define LIMIT_CHAT_TEXT 40000	   /* bytes of a chat message: Slack cuts off beyond as many characters */
 #define LIMIT_TEMPLATE	(64 << 10) /* bytes of a template file, and of a mail made from it */
 
-static_assert(LIMIT_LANE_WINDOW >= 2, "a lane refills when its window is half empty");
+static_assert(LIMIT_LANE_WINDOW >= 32, "a lane's window is parted by class, and that of retries by what is due");
+static_assert(LIMIT_REFILL_ROWS > 2 * LIMIT_LANE_WINDOW, "a refill sees beyond what is held");
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");
 static_assert(LIMIT_LOG_TEXT < LIMIT_LOG_LINE, "one field fits a line");
 

@@ -64,6 +64,17 @@ struct item *due_heap_take(struct due_heap *heap)
 	return first;
 }
 
+void due_heap_filter(struct due_heap *heap, bool (*keep)(void *arg, struct item *item), void *arg)
+{
+	size_t count = heap->count;
+	heap->count = 0; /* what is added again takes places that have been looked at */
+	for (size_t i = 0; i < count; i++) {
+		struct item *item = heap->items[i];
+		if (keep(arg, item))
+			due_heap_add(heap, item);
+	}
+}
+
 int64_t due_heap_first_ms(const struct due_heap *heap)
 {
 	return heap->count > 0 ? heap->items[0]->due_ms : INT64_MAX;

@@ -51,9 +51,11 @@ struct item {
 
 	struct message message; /* its offer on the way to the worker */
 
-	/* links of the lane */
+	/* the lane's own */
 	struct item *next, *previous; /* ready queue */
 	struct item *chain;	      /* hash chain by row */
+	int line;		      /* which of the ready queues it is in */
+	int room;		      /* in which part of the window it is counted */
 };
 
 /* Takes a reference of its own to the event. NULL without memory. */

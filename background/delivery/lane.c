@@ -1,126 +1,68 @@
 /*
- * Four places for an item: the ready queue (a list, first come first served), the backoff
- * heap (by due time), the hold (inline effects before their turn; only in the index), and in
- * the hands of the worker (flying, settling). Every item with a row is in the index by row, wherever
- * it is: the index is what the lane "knows".
+ * Five places for an item: a ready line (first come first served), the backoff heap (by due time), the hold (inline effects
+ * before their turn; only in the window), and in the hands of the worker (flying, settling). Every item with a row is in
+ * the window, wherever it is: the window is what the lane "knows".
  */
 #include "background/delivery/lane.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "background/delivery/due_heap.h"
-#include "background/store/outbox.h"
+#include "background/delivery/bucket.h"
+#include "background/delivery/lineup.h"
+#include "background/delivery/retry.h"
+#include "background/delivery/window.h"
 #include "config/limits.h"
 
 enum {
-	INDEX_BUCKETS = 2 * LIMIT_LANE_WINDOW,
-	/* items with a row that may wait in the heap; beyond it they wait on disk, so that new work has room */
-	BACKOFF_ROOM = LIMIT_LANE_WINDOW / 2,
-	REFILL_BELOW = LIMIT_LANE_WINDOW / 4,
+	CLASS_ROOM = LIMIT_LANE_WINDOW / OUTBOX_CLASSES,
+	/* items with a row that may wait in the heap; beyond it they wait on disk, so that those due have room */
+	BACKOFF_ROOM = CLASS_ROOM / 2,
+};
+
+/* What the lane knows of a class on disk. */
+struct backlog {
+	bool due;	 /* due rows may be there that are not held */
+	bool suspects;	 /* suspects may be there that found no room: they keep nobody else waiting */
+	int64_t look_ms; /* when to look again, whatever happens */
 };
 
 struct lane {
 	const struct effect_config *config;
 	struct breaker breaker;
-	struct item *head, *tail; /* ready */
-	struct due_heap backoff;
-	struct item *index[INDEX_BUCKETS];
-	size_t held; /* items in the index */
-	size_t backoff_rows;
+	struct bucket bucket;
+	struct lineup lineup;
+	struct window window;
+	struct backlog backlogs[OUTBOX_CLASSES];
 	size_t in_flight;
-	bool draining;	     /* the backlog on disk is left for the next start */
-	bool on_disk;	     /* due rows may be on disk that are not held */
-	int64_t disk_due_ms; /* the earliest row known to wait on disk for its time */
+	bool draining; /* the backlog on disk is left for the next start */
+	bool paused;   /* by an operator */
+	int64_t told_until_ms;
+	int64_t suspect_since_ms;
 };
 
-static struct item **index_slot(struct lane *lane, int64_t row)
+static int64_t least(int64_t a, int64_t b)
 {
-	struct item **slot = &lane->index[(uint64_t)row % INDEX_BUCKETS];
-	while (*slot != NULL && (*slot)->row != row)
-		slot = &(*slot)->chain;
-	return slot;
+	return a < b ? a : b;
 }
 
-static void index_add(struct lane *lane, struct item *item)
+static int64_t most(int64_t a, int64_t b)
 {
-	if (item->row == 0)
-		return;
-	item->chain = NULL;
-	*index_slot(lane, item->row) = item;
-	lane->held++;
+	return a > b ? a : b;
 }
 
-static void index_remove(struct lane *lane, struct item *item)
+/* When the target itself, or an operator, lets attempts begin again; 0: they may. */
+static int64_t parked_until_ms(const struct lane *lane)
 {
-	if (item->row == 0)
-		return;
-	struct item **slot = index_slot(lane, item->row);
-	assert(*slot == item);
-	*slot = item->chain;
-	item->chain = NULL;
-	lane->held--;
+	return lane->paused ? INT64_MAX : most(lane->told_until_ms, breaker_due_ms(&lane->breaker));
 }
 
-static void queue_add_last(struct lane *lane, struct item *item)
+/* When one more attempt may begin, if something is ready. */
+static int64_t gate_ms(const struct lane *lane)
 {
-	item->place = ITEM_READY;
-	item->next = NULL;
-	item->previous = lane->tail;
-	if (lane->tail != NULL)
-		lane->tail->next = item;
-	else
-		lane->head = item;
-	lane->tail = item;
-}
-
-/* Items with a waiter are the first of the queue, in the order in which they came: request threads bound their number. */
-static void queue_add_waited(struct lane *lane, struct item *item)
-{
-	struct item *before = NULL, *after = lane->head;
-	for (; after != NULL && after->waiter != NULL; after = after->next)
-		before = after;
-	item->place = ITEM_READY;
-	item->previous = before;
-	item->next = after;
-	*(before != NULL ? &before->next : &lane->head) = item;
-	*(after != NULL ? &after->previous : &lane->tail) = item;
-}
-
-static void queue_remove(struct lane *lane, struct item *item)
-{
-	*(item->previous != NULL ? &item->previous->next : &lane->head) = item->next;
-	*(item->next != NULL ? &item->next->previous : &lane->tail) = item->previous;
-	item->next = item->previous = NULL;
-}
-
-static struct item *queue_take_first(struct lane *lane)
-{
-	struct item *item = lane->head;
-	if (item != NULL)
-		queue_remove(lane, item);
-	return item;
-}
-
-static void backoff_add(struct lane *lane, struct item *item)
-{
-	item->place = ITEM_BACKOFF;
-	due_heap_add(&lane->backoff, item);
-	lane->backoff_rows += item->row != 0;
-}
-
-static struct item *backoff_take_first(struct lane *lane)
-{
-	struct item *item = due_heap_take(&lane->backoff);
-	if (item != NULL)
-		lane->backoff_rows -= item->row != 0;
-	return item;
-}
-
-static void promote_due(struct lane *lane, int64_t now_ms)
-{
-	while (due_heap_first_ms(&lane->backoff) <= now_ms)
-		queue_add_last(lane, backoff_take_first(lane));
+	if (lane->in_flight >= (size_t)lane->config->max_in_flight)
+		return INT64_MAX;
+	return most(parked_until_ms(lane), bucket_due_ms(&lane->bucket));
 }
 
 struct lane *lane_new(const struct effect_config *config)
@@ -129,7 +71,9 @@ struct lane *lane_new(const struct effect_config *config)
 	if (lane == NULL)
 		return NULL;
 	lane->config = config;
-	lane->disk_due_ms = INT64_MAX;
+	bucket_init(&lane->bucket, &config->rate);
+	for (size_t class = 0; class < OUTBOX_CLASSES; class ++)
+		lane->backlogs[class].look_ms = INT64_MAX;
 	return lane;
 }
 
@@ -139,69 +83,114 @@ void lane_free(struct lane *lane)
 		return;
 	for (struct item *item = lane_take(lane); item != NULL; item = lane_take(lane))
 		item_free(item);
-	due_heap_release(&lane->backoff);
+	lineup_release(&lane->lineup);
 	free(lane);
+}
+
+/* Whether there is room for one more row of this sort. If not, it is known to wait on disk. */
+static bool has_room(struct lane *lane, const struct item *item)
+{
+	struct backlog *backlog = &lane->backlogs[item->again ? OUTBOX_AGAIN : OUTBOX_FIRST];
+	int room = window_room(item);
+	if (room == ROOM_SUSPECT) {
+		backlog->suspects = backlog->suspects || lane->window.held[room] >= LIMIT_LANE_SUSPECTS;
+		return lane->window.held[room] < LIMIT_LANE_SUSPECTS;
+	}
+	backlog->due = backlog->due || lane->window.held[room] >= CLASS_ROOM;
+	return !backlog->due;
 }
 
 bool lane_offer(struct lane *lane, struct item *item, bool hold, int64_t now_ms)
 {
-	if (item->row != 0) {
-		if (lane_holds(lane, item->row))
-			return false;
-		if (!hold && (lane->on_disk || lane->held >= LIMIT_LANE_WINDOW)) {
-			lane->on_disk = true;
-			return false;
-		}
-	}
-	index_add(lane, item);
+	if (item->row != 0 && (lane_holds(lane, item->row) || (!hold && !has_room(lane, item))))
+		return false;
+	window_add(&lane->window, item);
 	if (hold)
 		item->place = ITEM_HELD;
 	/* without memory for the heap it is sent early: it may have no place on disk to wait in */
-	else if (item->due_ms > now_ms && due_heap_reserve(&lane->backoff) == 0)
-		backoff_add(lane, item);
+	else if (item->again && item->due_ms > now_ms && lineup_reserve(&lane->lineup) == 0)
+		lineup_add_later(&lane->lineup, item);
 	else
-		queue_add_last(lane, item);
+		lineup_add(&lane->lineup, item);
+	return true;
+}
+
+bool lane_adopt(struct lane *lane, struct item *item)
+{
+	item->suspect = true;
+	if (lane_holds(lane, item->row) || !has_room(lane, item))
+		return false;
+	window_add(&lane->window, item);
+	item->place = ITEM_SETTLING;
 	return true;
 }
 
 struct item *lane_release(struct lane *lane, int64_t row, struct inline_wait *waiter)
 {
-	struct item *item = *index_slot(lane, row);
+	struct item *item = window_find(&lane->window, row);
 	if (item == NULL || item->place != ITEM_HELD)
 		return NULL;
 	item->waiter = waiter;
-	queue_add_waited(lane, item);
+	lineup_add_waited(&lane->lineup, item);
 	return item;
 }
 
 struct item *lane_demote(struct lane *lane)
 {
-	struct item *item = lane->head;
-	if (item == NULL || item->waiter == NULL)
-		return NULL;
-	queue_remove(lane, item);
-	queue_add_last(lane, item);
-	return item;
+	return lineup_demote(&lane->lineup);
 }
 
 void lane_unqueue(struct lane *lane, struct item *item)
 {
 	assert(item->place == ITEM_READY);
-	queue_remove(lane, item);
+	lineup_remove(&lane->lineup, item);
 	item->place = ITEM_SETTLING;
 }
 
-struct item *lane_start(struct lane *lane, int64_t now_ms)
+static struct item *begin(struct lane *lane, struct item *item, int64_t now_ms)
 {
-	promote_due(lane, now_ms);
-	if (lane->head == NULL || lane->in_flight >= (size_t)lane->config->max_in_flight ||
-		!breaker_admits(&lane->breaker, now_ms))
-		return NULL;
-	struct item *item = queue_take_first(lane);
+	bool admitted = breaker_admits(&lane->breaker, now_ms) && bucket_take(&lane->bucket, now_ms);
+	assert(admitted); /* the gate was open */
+	(void)admitted;
 	item->probe = breaker_begin(&lane->breaker);
 	item->place = ITEM_FLYING;
 	lane->in_flight++;
 	return item;
+}
+
+/* What time has brought about. */
+static void catch_up(struct lane *lane, int64_t now_ms)
+{
+	lineup_promote(&lane->lineup, now_ms);
+	if (lane->told_until_ms <= now_ms)
+		lane->told_until_ms = 0;
+	/* neither the rate nor max_in_flight make it wait, but the others that use them up */
+	if (!lineup_has_suspect(&lane->lineup) || parked_until_ms(lane) > now_ms)
+		lane->suspect_since_ms = 0;
+	else if (lane->suspect_since_ms == 0)
+		lane->suspect_since_ms = now_ms;
+}
+
+struct item *lane_start(struct lane *lane, int64_t now_ms)
+{
+	catch_up(lane, now_ms);
+	if (!lineup_ready(&lane->lineup) || gate_ms(lane) > now_ms)
+		return NULL;
+	return begin(lane, lineup_take(&lane->lineup), now_ms);
+}
+
+struct item *lane_start_suspect(struct lane *lane, int64_t now_ms)
+{
+	catch_up(lane, now_ms);
+	if (!lineup_has_suspect(&lane->lineup) || gate_ms(lane) > now_ms)
+		return NULL;
+	lane->suspect_since_ms = 0;
+	return begin(lane, lineup_take_suspect(&lane->lineup), now_ms);
+}
+
+int64_t lane_suspect_since_ms(const struct lane *lane)
+{
+	return lane->suspect_since_ms;
 }
 
 static enum breaker_result breaker_result(enum verdict_kind kind)
@@ -220,42 +209,57 @@ static enum breaker_result breaker_result(enum verdict_kind kind)
 	return BREAKER_FAILURE;
 }
 
+/* What the target asks for all effects by Retry-After. A longer pause wins, and a success says nothing of it. */
+static int64_t obey_pause(struct lane *lane, const struct verdict *verdict, int64_t now_ms)
+{
+	if (verdict->kind != VERDICT_RETRY || !verdict->pauses_target || verdict->retry_after_ms <= 0 ||
+		now_ms + verdict->retry_after_ms <= lane->told_until_ms)
+		return 0;
+	lane->told_until_ms = now_ms + verdict->retry_after_ms;
+	return lane->told_until_ms;
+}
+
+static void decide_retry(const struct lane *lane, const struct item *item, const struct verdict *verdict,
+	int64_t now_ms, uint32_t random, struct lane_decision *decision)
+{
+	const struct retry_input input = {
+		.attempt = item->attempts - item->spent,
+		.counted = verdict->kind == VERDICT_RETRY,
+		.since_ms = item->since_ms,
+		.now_ms = now_ms,
+		.retry_after_ms = verdict->retry_after_ms,
+		.random = random,
+	};
+	struct retry_decision retry = retry_decide(&lane->config->retry, &input);
+	decision->action = retry.again ? LANE_AGAIN : LANE_DEAD;
+	decision->due_ms = retry.due_ms;
+	decision->cause = retry.cause;
+	decision->why = retry.why;
+}
+
 struct lane_decision lane_end(
 	struct lane *lane, struct item *item, const struct verdict *verdict, int64_t now_ms, uint32_t random)
 {
 	assert(item->place == ITEM_FLYING && lane->in_flight > 0);
 	struct lane_decision decision = {.action = LANE_DELIVERED};
 	item->place = ITEM_SETTLING;
+	/* the process has lived through it */
+	item->suspect = false;
+	window_recount(&lane->window, item);
 	lane->in_flight--;
-	decision.breaker_changed =
-		breaker_end(&lane->breaker, &lane->config->breaker, breaker_result(verdict->kind), item->probe, now_ms);
+	decision.breaker_changed = breaker_end(
+		&lane->breaker, &lane->config->breaker, breaker_result(verdict->kind), item->probe, now_ms, random);
+	decision.told_until_ms = obey_pause(lane, verdict, now_ms);
 
 	if (verdict->kind == VERDICT_OK)
 		return decision;
 	decision.action = LANE_DEAD;
-	if (verdict->kind == VERDICT_DEAD) {
+	if (verdict->kind == VERDICT_DEAD)
 		decision.cause = CAUSE_CONDEMNED;
-		return decision;
-	}
-	if (lane->config->delivery == DELIVERY_INLINE && lane->config->on_failure == ON_FAILURE_REJECT) {
+	else if (lane->config->delivery == DELIVERY_INLINE && lane->config->on_failure == ON_FAILURE_REJECT)
 		decision.cause = CAUSE_REJECTED;
-		return decision;
-	}
-	const struct retry_input input = {
-		.attempt = item->attempts,
-		.counted = verdict->kind == VERDICT_RETRY,
-		.created_ms = item->event->created_ms,
-		.now_ms = now_ms,
-		.retry_after_ms = verdict->retry_after_ms,
-		.random = random,
-	};
-	struct retry_decision retry = retry_decide(&lane->config->retry, &input);
-	if (retry.again) {
-		decision.action = LANE_AGAIN;
-		decision.due_ms = retry.due_ms;
-	} else {
-		decision.cause = retry.cause;
-	}
+	else
+		decide_retry(lane, item, verdict, now_ms, random, &decision);
 	return decision;
 }
 
@@ -265,45 +269,63 @@ void lane_withdraw(struct lane *lane, struct item *item)
 	item->place = ITEM_SETTLING;
 	lane->in_flight--;
 	breaker_withdraw(&lane->breaker, item->probe);
+	bucket_put_back(&lane->bucket);
 }
 
 void lane_forget(struct lane *lane, struct item *item)
 {
 	assert(item->place == ITEM_SETTLING);
-	index_remove(lane, item);
+	window_remove(&lane->window, item);
 	item->place = ITEM_LOOSE;
 }
 
 bool lane_wait(struct lane *lane, struct item *item)
 {
+	struct backlog *backlog = &lane->backlogs[OUTBOX_AGAIN];
 	assert(item->place == ITEM_SETTLING);
-	bool room = item->row == 0 || lane->backoff_rows < BACKOFF_ROOM;
-	if (room && due_heap_reserve(&lane->backoff) == 0) {
-		backoff_add(lane, item);
+	item->again = true;
+	window_recount(&lane->window, item);
+	bool room = item->row == 0 ||
+		    (lane->lineup.backoff_rows < BACKOFF_ROOM && lane->window.held[ROOM_AGAIN] <= CLASS_ROOM);
+	if (room && lineup_reserve(&lane->lineup) == 0) {
+		lineup_add_later(&lane->lineup, item);
 		return true;
 	}
-	if (item->due_ms < lane->disk_due_ms)
-		lane->disk_due_ms = item->due_ms;
+	backlog->look_ms = least(backlog->look_ms, item->due_ms);
 	lane_forget(lane, item);
 	return false;
 }
 
-bool lane_wants_refill(const struct lane *lane, int64_t now_ms)
+/*
+ * A refill reads what is held, too: it is the cheaper the fewer those are, but what flies must not run short of
+ * company meanwhile. Those in the heap are not read before their time.
+ */
+static bool has_room_for_refill(const struct lane *lane, enum outbox_class class)
 {
-	return !lane->draining && lane->held < REFILL_BELOW + lane->backoff_rows &&
-	       (lane->on_disk || lane->disk_due_ms <= now_ms) && lane->held < LIMIT_LANE_WINDOW;
+	size_t held = lane->window.held[class], waiting = class == OUTBOX_AGAIN ? lane->lineup.backoff_rows : 0;
+	int64_t below = least(most(lane->config->max_in_flight + CLASS_ROOM / 8, CLASS_ROOM / 4), CLASS_ROOM * 3 / 4);
+	return held < (size_t)below + waiting && held < CLASS_ROOM;
 }
 
-void lane_refill_begin(struct lane *lane)
+bool lane_wants_refill(const struct lane *lane, enum outbox_class class, int64_t now_ms)
 {
-	lane->on_disk = false;
+	const struct backlog *backlog = &lane->backlogs[class];
+	bool suspects = backlog->suspects && lane->window.held[ROOM_SUSPECT] == 0;
+	return !lane->draining && has_room_for_refill(lane, class) &&
+	       (backlog->due || suspects || backlog->look_ms <= now_ms);
 }
 
-void lane_refilled(struct lane *lane, int rows, int limit, int64_t next_due_ms)
+void lane_refill_begin(struct lane *lane, enum outbox_class class)
+{
+	lane->backlogs[class].due = false;
+	lane->backlogs[class].suspects = false;
+}
+
+void lane_refilled(struct lane *lane, enum outbox_class class, int rows, int limit, int64_t next_due_ms)
 {
 	/* a row that found no room has set it again already */
-	lane->on_disk = lane->on_disk || rows >= limit;
-	lane->disk_due_ms = next_due_ms;
+	lane->backlogs[class].due = lane->backlogs[class].due || rows >= limit;
+	lane->backlogs[class].look_ms = next_due_ms;
 }
 
 void lane_drain(struct lane *lane)
@@ -313,62 +335,98 @@ void lane_drain(struct lane *lane)
 
 void lane_note_disk(struct lane *lane)
 {
-	lane->on_disk = true;
+	for (size_t class = 0; class < OUTBOX_CLASSES; class ++)
+		lane->backlogs[class].due = true;
+}
+
+static bool keep_without_row(void *arg, struct item *item)
+{
+	struct lane *lane = arg;
+	if (item->row == 0)
+		return true;
+	window_remove(&lane->window, item);
+	item_free(item);
+	return false;
+}
+
+void lane_reread(struct lane *lane)
+{
+	lineup_filter(&lane->lineup, keep_without_row, lane);
+	lane_note_disk(lane);
 }
 
 bool lane_holds(const struct lane *lane, int64_t row)
 {
-	const struct item *item = lane->index[(uint64_t)row % INDEX_BUCKETS];
-	while (item != NULL && item->row != row)
-		item = item->chain;
-	return item != NULL;
+	return window_find(&lane->window, row) != NULL;
 }
 
-static int64_t least(int64_t a, int64_t b)
+void lane_pause(struct lane *lane)
 {
-	return a < b ? a : b;
+	lane->paused = true;
+}
+
+void lane_resume(struct lane *lane)
+{
+	lane->paused = false;
+	lane->told_until_ms = 0;
+	breaker_resume(&lane->breaker);
+}
+
+bool lane_paused(const struct lane *lane)
+{
+	return lane->paused;
+}
+
+bool lane_parked(const struct lane *lane, int64_t now_ms)
+{
+	return lane->paused || lane->told_until_ms > now_ms || lane->breaker.state != BREAKER_CLOSED;
+}
+
+int64_t lane_told_until_ms(const struct lane *lane)
+{
+	return lane->told_until_ms;
 }
 
 int64_t lane_due_ms(const struct lane *lane, int64_t now_ms)
 {
-	int64_t due = INT64_MAX;
-	bool room = lane->in_flight < (size_t)lane->config->max_in_flight;
-	int64_t breaker_ms = breaker_due_ms(&lane->breaker);
-	int64_t item_ms = lane->head != NULL ? 0 : due_heap_first_ms(&lane->backoff);
-	if (room && item_ms != INT64_MAX && breaker_ms != INT64_MAX)
-		due = item_ms > breaker_ms ? item_ms : breaker_ms;
-	if (lane_wants_refill(lane, now_ms))
-		due = 0;
-	else if (!lane->draining && lane->held < LIMIT_LANE_WINDOW)
-		due = least(due, lane->disk_due_ms > now_ms ? lane->disk_due_ms : INT64_MAX);
+	int64_t due = INT64_MAX, gate = gate_ms(lane);
+	int64_t item_ms = lineup_due_ms(&lane->lineup);
+	if (item_ms != INT64_MAX && gate != INT64_MAX)
+		due = most(item_ms, gate);
+	if (lineup_has_suspect(&lane->lineup) && gate > now_ms)
+		due = least(due, gate);
+	for (int class = 0; class < OUTBOX_CLASSES; class ++) {
+		const struct backlog *backlog = &lane->backlogs[class];
+		if (lane_wants_refill(lane, (enum outbox_class) class, now_ms))
+			due = 0;
+		else if (!lane->draining && backlog->look_ms > now_ms)
+			due = least(due, backlog->look_ms);
+	}
 	return due;
 }
 
 struct item *lane_take(struct lane *lane)
 {
-	struct item *item = queue_take_first(lane);
+	struct item *item = lineup_take_any(&lane->lineup);
 	if (item == NULL)
-		item = backoff_take_first(lane);
-	for (size_t i = 0; item == NULL && i < INDEX_BUCKETS; i++)
-		for (struct item *held = lane->index[i]; held != NULL && item == NULL; held = held->chain)
-			if (held->place == ITEM_HELD)
-				item = held;
+		for (item = window_next(&lane->window, NULL); item != NULL && item->place != ITEM_HELD;)
+			item = window_next(&lane->window, item);
 	if (item == NULL)
 		return NULL;
-	index_remove(lane, item);
+	window_remove(&lane->window, item);
 	item->place = ITEM_LOOSE;
 	return item;
 }
 
 bool lane_busy(struct lane *lane, int64_t now_ms)
 {
-	promote_due(lane, now_ms);
-	return lane->in_flight > 0 || (lane->head != NULL && breaker_admits(&lane->breaker, now_ms));
+	catch_up(lane, now_ms);
+	return lane->in_flight > 0 || (lineup_ready(&lane->lineup) && parked_until_ms(lane) <= now_ms);
 }
 
 int64_t lane_oldest_due_ms(const struct lane *lane)
 {
-	return lane->head != NULL ? lane->head->due_ms : 0;
+	return lineup_oldest_due_ms(&lane->lineup);
 }
 
 size_t lane_in_flight(const struct lane *lane)

@@ -25,9 +25,14 @@ struct retry_decision retry_decide(const struct retry_config *config, const stru
 		bound = config->first_ms;
 
 	int64_t due = input->now_ms + floor + jitter_ms(bound, input->random);
+	int64_t end = input->since_ms + config->max_age_ms;
+	struct retry_decision decision = {.again = true, .due_ms = due};
 	if (input->counted && input->attempt >= config->max_attempts)
-		return (struct retry_decision){.cause = CAUSE_ATTEMPTS};
-	if (due - input->created_ms > config->max_age_ms)
-		return (struct retry_decision){.cause = CAUSE_AGE};
-	return (struct retry_decision){.again = true, .due_ms = due};
+		decision = (struct retry_decision){.cause = CAUSE_ATTEMPTS, .why = "that was the last of max_attempts"};
+	else if (due > end && input->now_ms + floor > end && input->now_ms <= end)
+		decision = (struct retry_decision){.cause = CAUSE_AGE, .why = "Retry-After points beyond max_age"};
+	else if (due > end)
+		decision =
+			(struct retry_decision){.cause = CAUSE_AGE, .why = "the next attempt would be beyond max_age"};
+	return decision;
 }

@@ -133,8 +133,7 @@ static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
 
 	if (atomic_exchange(&target->overflowed, false))
 		lane_note_disk(lane);
-	if (lane_wants_refill(lane, now_ms))
-		refill(worker, lane, target, now_ms);
+	refill(worker, lane, target, now_ms);
 	for (struct item *item = lane_start(lane, now_ms); item != NULL; item = lane_start(lane, now_ms))
 		flight_begin(worker, item);
 	if (breaker_due_ms(lane_breaker(lane)) > now_ms)

@@ -95,7 +95,10 @@ void settle_release(struct worker *worker);
 /* Writes what is left of fire-and-forget effects to the outbox; a list by `next`, which it frees. */
 void settle_spill(struct worker *worker, struct item *items);
 
-/* refill.c: reads the backlog of a lane from disk. */
+/* An effect that ends the process when it is sent: a settling item, dead for that reason. */
+void settle_poison(struct worker *worker, struct item *item);
+
+/* refill.c: reads what a lane wants of its backlog from disk. */
 void refill(struct worker *worker, struct lane *lane, struct target *target, int64_t now_ms);
 
 /* inline.c: a request thread's message: its effect's turn, or that it will have none. */

@@ -14,7 +14,7 @@ static bool begin(struct breaker *breaker, int64_t now_ms)
 
 static bool end(struct breaker *breaker, enum breaker_result result, bool probe, int64_t now_ms)
 {
-	return breaker_end(breaker, &config, result, probe, now_ms);
+	return breaker_end(breaker, &config, result, probe, now_ms, 0);
 }
 
 static struct breaker open_at(int64_t now_ms)
@@ -232,6 +232,156 @@ Test(breaker, due_time_and_admission_agree)
 			}
 		}
 	}
+}
+
+static const struct breaker_config sharing = {
+	.failures = 1000, .failure_share = 60, .window_ms = 30000, .window_min = 10, .open_for_ms = OPEN_FOR};
+
+static bool end_sharing(struct breaker *breaker, bool failed, int64_t now_ms)
+{
+	return breaker_end(breaker, &sharing, failed ? BREAKER_FAILURE : BREAKER_SUCCESS, false, now_ms, 0);
+}
+
+/* The very attempt that makes it too many, and not one before. */
+Test(breaker, a_share_of_failures_opens_it)
+{
+	struct breaker breaker = {0};
+
+	for (int i = 0; i < 4; i++)
+		cr_assert_not(end_sharing(&breaker, false, NOW + i));
+	for (int i = 0; i < 5; i++) /* all but window_min, and then less than the share */
+		cr_assert_not(end_sharing(&breaker, true, NOW + 10 + i));
+	cr_assert_eq(breaker.state, BREAKER_CLOSED);
+	cr_assert(end_sharing(&breaker, true, NOW + 20)); /* 6 of 10 */
+	cr_assert_eq(breaker.state, BREAKER_OPEN);
+	cr_assert_str_eq(breaker.cause, "60 % of 10 attempts in 30 s failed");
+}
+
+Test(breaker, a_smaller_share_does_not_open_it)
+{
+	struct breaker breaker = {0};
+
+	for (int i = 0; i < 100000; i++)
+		cr_assert_not(end_sharing(&breaker, i % 5 < 2, NOW + i)); /* 40 % */
+	cr_assert_eq(breaker.state, BREAKER_CLOSED);
+}
+
+Test(breaker, a_success_never_opens_it)
+{
+	struct breaker breaker = {0};
+
+	for (int i = 0; i < 9; i++)
+		cr_assert_not(end_sharing(&breaker, true, NOW));
+	cr_assert_not(end_sharing(&breaker, false, NOW)); /* 9 of 10, and window_min is reached */
+	cr_assert_eq(breaker.state, BREAKER_CLOSED);
+	cr_assert(end_sharing(&breaker, true, NOW));
+}
+
+/* What is older than the window says nothing, whenever in a slice it came. */
+Test(breaker, the_window_slides)
+{
+	for (int64_t offset = 0; offset < sharing.window_ms; offset += 701) {
+		struct breaker breaker = {0};
+		int64_t start = NOW + offset;
+		for (int i = 0; i < 9; i++)
+			end_sharing(&breaker, true, start);
+		cr_assert_not(end_sharing(&breaker, true, start + sharing.window_ms), "offset %ld", offset);
+		for (int i = 0; i < 8; i++)
+			end_sharing(&breaker, true, start + sharing.window_ms);
+		/* nine tenths of a window later they all count */
+		cr_assert(end_sharing(&breaker, true, start + sharing.window_ms + sharing.window_ms * 8 / 10));
+	}
+}
+
+/* Rests of any length leave nothing of the past behind. */
+Test(breaker, a_long_rest_empties_the_window)
+{
+	struct breaker breaker = {0};
+	int64_t now = NOW;
+
+	for (int i = 0; i < 1000; i++) {
+		for (int k = 0; k < 9; k++)
+			cr_assert_not(end_sharing(&breaker, true, now));
+		breaker.failures = 0; /* of a row, which is not the question here */
+		now += sharing.window_ms * (1 + i % 37);
+	}
+}
+
+Test(breaker, without_a_share_only_failures_in_a_row_count)
+{
+	const struct breaker_config plain = {.failures = 1000, .window_ms = 30000, .open_for_ms = OPEN_FOR};
+	struct breaker breaker = {0};
+
+	for (int i = 0; i < 999; i++)
+		cr_assert_not(breaker_end(&breaker, &plain, BREAKER_FAILURE, false, NOW, 0));
+	cr_assert(breaker_end(&breaker, &plain, BREAKER_FAILURE, false, NOW, 0));
+	cr_assert_str_eq(breaker.cause, "1000 failures in a row");
+}
+
+Test(breaker, the_probe_clears_the_window)
+{
+	struct breaker breaker = {0};
+
+	for (int i = 0; i < 10; i++)
+		end_sharing(&breaker, true, NOW);
+	cr_assert_eq(breaker.state, BREAKER_OPEN);
+	cr_assert(begin(&breaker, NOW + OPEN_FOR));
+	cr_assert(breaker_end(&breaker, &sharing, BREAKER_SUCCESS, true, NOW + OPEN_FOR, 0));
+	for (int i = 0; i < 9; i++)
+		cr_assert_not(end_sharing(&breaker, true, NOW + OPEN_FOR), "old failures count again");
+}
+
+Test(breaker, its_open_time_is_spread)
+{
+	int64_t longest = 0, shortest = INT64_MAX;
+
+	for (uint32_t i = 0; i <= 1000; i++) {
+		struct breaker breaker = {0};
+		uint32_t random = i == 1000 ? UINT32_MAX : i * (UINT32_MAX / 1000);
+		breaker_end(&breaker, &config, BREAKER_CONDEMNED, false, NOW, random);
+		int64_t open = breaker_due_ms(&breaker) - NOW;
+		longest = open > longest ? open : longest;
+		shortest = open < shortest ? open : shortest;
+	}
+	cr_assert_eq(shortest, OPEN_FOR);
+	cr_assert_eq(longest, OPEN_FOR + OPEN_FOR / 4);
+}
+
+Test(breaker, it_tells_its_cause)
+{
+	struct breaker breaker = {0};
+
+	cr_assert_str_eq(breaker.cause, "");
+	for (int i = 0; i < FAILURES; i++)
+		end(&breaker, BREAKER_FAILURE, false, NOW);
+	cr_assert_str_eq(breaker.cause, "3 failures in a row");
+	begin(&breaker, NOW + OPEN_FOR);
+	end(&breaker, BREAKER_FAILURE, true, NOW + OPEN_FOR);
+	cr_assert_str_eq(breaker.cause, "its probe failed");
+	breaker = open_at(NOW);
+	cr_assert_str_eq(breaker.cause, "condemned");
+	end(&breaker, BREAKER_GONE, false, NOW);
+	cr_assert_str_eq(breaker.cause, "gone");
+}
+
+Test(breaker, an_operator_lets_it_probe_at_once)
+{
+	struct breaker closed = {0}, open = open_at(NOW), gone = open_at(NOW), probing = probing_at(NOW);
+
+	breaker_resume(&closed);
+	cr_assert_eq(closed.state, BREAKER_CLOSED);
+	breaker_resume(&open);
+	cr_assert_eq(open.state, BREAKER_HALF_OPEN);
+	cr_assert(begin(&open, NOW));
+	cr_assert_not(breaker_admits(&open, NOW));
+	end(&gone, BREAKER_GONE, false, NOW);
+	breaker_resume(&gone);
+	cr_assert_not(gone.paused);
+	cr_assert(begin(&gone, NOW));
+	cr_assert(end(&gone, BREAKER_SUCCESS, true, NOW));
+	cr_assert_eq(gone.state, BREAKER_CLOSED);
+	breaker_resume(&probing);
+	cr_assert_not(breaker_admits(&probing, NOW), "its probe is still under way");
 }
 
 Test(breaker, states_have_names)

@@ -87,3 +87,33 @@ Test(due_heap, adding_and_taking_mixed)
 	due_heap_release(&heap);
 	cr_assert_eq(heap.count, 0);
 }
+
+static bool is_even(void *arg, struct item *item)
+{
+	(*(size_t *)arg)++;
+	return item->row % 2 == 0;
+}
+
+Test(due_heap, those_not_kept_are_out_and_the_others_in_order)
+{
+	static struct item items[ITEMS];
+	struct due_heap heap = {0};
+	size_t asked = 0;
+	int64_t last = INT64_MIN;
+
+	due_heap_filter(&heap, is_even, &asked);
+	for (size_t i = 0; i < ITEMS; i++) {
+		items[i].row = (int64_t)i;
+		items[i].due_ms = (int64_t)(draw() % 1000);
+		add(&heap, &items[i]);
+	}
+	due_heap_filter(&heap, is_even, &asked);
+	cr_assert_eq(asked, ITEMS);
+	cr_assert_eq(heap.count, ITEMS / 2);
+	for (struct item *item = due_heap_take(&heap); item != NULL; item = due_heap_take(&heap)) {
+		cr_assert_eq(item->row % 2, 0);
+		cr_assert_geq(item->due_ms, last);
+		last = item->due_ms;
+	}
+	due_heap_release(&heap);
+}

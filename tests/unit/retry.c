@@ -11,12 +11,8 @@ static const struct retry_config config = {.max_attempts = 20, .first_ms = 1000,
 /* A fresh effect whose first attempt just ended. */
 static struct retry_input input(uint32_t random)
 {
-	return (struct retry_input){.attempt = 1,
-		.counted = true,
-		.created_ms = NOW,
-		.now_ms = NOW,
-		.retry_after_ms = -1,
-		.random = random};
+	return (struct retry_input){
+		.attempt = 1, .counted = true, .since_ms = NOW, .now_ms = NOW, .retry_after_ms = -1, .random = random};
 }
 
 static int64_t delay_after(int attempt, int64_t retry_after_ms, uint32_t random)
@@ -149,6 +145,35 @@ Test(retry, age_is_measured_when_it_would_be_due)
 	cr_assert(retry_decide(&config, &in).again);
 	in.retry_after_ms = 5001;
 	cr_assert_str_eq(retry_decide(&config, &in).cause, CAUSE_AGE);
+}
+
+/* Dead now, and told that it was the target's wish that put the next attempt so far off. */
+Test(retry, a_retry_after_beyond_the_age_is_named)
+{
+	struct retry_input in = input(0);
+
+	in.retry_after_ms = DAY_MS + 1;
+	struct retry_decision decision = retry_decide(&config, &in);
+	cr_assert_not(decision.again);
+	cr_assert_str_eq(decision.cause, CAUSE_AGE);
+	cr_assert_str_eq(decision.why, "Retry-After points beyond max_age");
+	in.retry_after_ms = 5000;
+	in.now_ms = NOW + DAY_MS + 1;
+	cr_assert_str_eq(retry_decide(&config, &in).why, "the next attempt would be beyond max_age");
+	in.retry_after_ms = -1;
+	cr_assert_str_eq(retry_decide(&config, &in).why, "the next attempt would be beyond max_age");
+	in.attempt = 20;
+	cr_assert_str_eq(retry_decide(&config, &in).why, "that was the last of max_attempts");
+}
+
+Test(retry, the_longest_retry_after_does_not_overflow)
+{
+	struct retry_input in = input(UINT32_MAX);
+	const struct retry_config old = {
+		.max_attempts = 20, .first_ms = 1000, .cap_ms = 60000, .max_age_ms = INT64_C(365) * DAY_MS};
+
+	in.retry_after_ms = INT64_C(7) * DAY_MS;
+	cr_assert_eq(retry_decide(&old, &in).due_ms, NOW + INT64_C(7) * DAY_MS + 1000);
 }
 
 Test(retry, of_two_reasons_attempts_are_named)
