@@ -1,12 +1,12 @@
 /* An attempt from its request built to its verdict: what a worker does with one item. */
 #include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "background/delivery/worker_internal.h"
 #include "config/clock.h"
-#include "config/log.h"
 
 enum {
 	BUILD_AGAIN_MS = 1000, /* when memory was short */
@@ -83,28 +83,23 @@ void flights_release(struct worker *worker)
 	idle_release(&worker->idle_mail);
 }
 
-/* What the first attempt took is its part of what blocking would have cost: once, whether it is counted or not. */
-static void measure(struct item *item, int64_t duration_us)
+/* Its attempt is over, or never began: others may have their turn. */
+static void landed(struct worker *worker, const struct item *item)
 {
-	if (!item->measured && item->attempts <= 1)
-		event_cost_add(item->event, duration_us);
-	item->measured = true;
-}
-
-static void log_dead(const struct item *item, const char *cause, const char *reason)
-{
-	int64_t untold;
-	if (target_tell(&item->target->dead_told, clock_mono_us(), &untold))
-		log_write(LOG_WARN, "effect is dead", LOG_STR("effect", item->target->config->name),
-			LOG_STR("event_id", item->event->id), LOG_STR("cause", cause), LOG_STR("reason", reason),
-			LOG_INT("attempts", item->attempts), LOG_INT("others_since_last_line", untold));
+	if (item != worker->suspect) {
+		quarantine_leave(worker->options.quarantine);
+		return;
+	}
+	worker->suspect = NULL;
+	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 }
 
 /* No request came to be: what that means for the effect. The target is none the wiser. */
 static void not_sent(struct worker *worker, struct item *item, int err, const char *why)
 {
-	struct outcome_note note = {.action = LANE_AGAIN, .reason = "out of memory"};
+	struct outcome_note note = {.action = LANE_AGAIN, .reason = err_text(err)};
 	lane_withdraw(lane_of(item), item);
+	landed(worker, item);
 	if (err == ERR_NOT_FOUND) {
 		note.action = LANE_SKIPPED;
 		note.reason = "no address to send to";
@@ -119,9 +114,9 @@ static void not_sent(struct worker *worker, struct item *item, int err, const ch
 		note.due_ms = clock_now_ms() + BUILD_AGAIN_MS;
 	}
 	if (note.action == LANE_DEAD)
-		log_dead(item, note.cause, note.reason);
+		report_dead(item, note.cause, note.reason);
 	if (note.action != LANE_AGAIN)
-		measure(item, 0);
+		report_measure(item, 0);
 	inline_finish(item, note.action == LANE_SKIPPED ? 0 : ERR_DENIED);
 	settle(worker, item, &note);
 }
@@ -139,84 +134,113 @@ static int take_off(struct worker *worker, struct flight *flight, const struct e
 	return couriers_send(worker->couriers, &flight->errand);
 }
 
-void flight_begin(struct worker *worker, struct item *item)
+/* Why no reply came, in more words than the table of verdicts has. */
+static void add_words(struct verdict *verdict, const char *words)
 {
-	const struct effect_config *config = item->target->config;
-	struct flight *flight = flight_take(worker, item->target->kind->mail);
-	char id[EFFECT_ID_SIZE];
-	const char *why = NULL;
-	int64_t now_ms = clock_now_ms();
-	int err = ERR_MEMORY;
+	char reason[2 * LIMIT_REASON];
+	struct verdict worded;
+	if (words[0] == '\0')
+		return;
+	(void)snprintf(reason, sizeof(reason), "%s: %s", verdict->reason, words);
+	verdict_own(verdict->kind, reason, &worded); /* makes it fit to be shown */
+	memcpy(verdict->reason, worded.reason, sizeof(verdict->reason));
+}
 
-	if (flight == NULL) {
-		not_sent(worker, item, ERR_MEMORY, NULL);
-		return;
-	}
-	effect_id(id, item->event->id, config->name, item->part);
-	const struct effect_input input = {
-		.event = item->event, .id = id, .recipient = item->recipient, .now_ms = now_ms};
-	err = effect_build(config, &input, transfer_request(flight->transfer), &why);
-	if (err == 0)
-		err = take_off(worker, flight, config);
-	if (err != 0) {
-		flight_put(worker, flight);
-		not_sent(worker, item, err, why);
-		return;
-	}
-	flight->item = item;
+/* An attempt ended: what that means, for the lane, for who waits, for the row. `error`: why there was no reply. */
+static void conclude(struct worker *worker, struct item *item, const struct reply *reply, const char *error)
+{
+	struct verdict verdict;
+	char kept[LIMIT_REPLY_KEPT + 1];
+	int64_t now_ms = clock_now_ms();
+
+	landed(worker, item);
+	effect_judge(item->target->config, reply, &verdict);
+	if (reply->transport != TRANSPORT_REPLY)
+		add_words(&verdict, error);
+	report_ended(item, &verdict, reply->status);
+	size_t len = reply->body_len < LIMIT_REPLY_KEPT ? reply->body_len : LIMIT_REPLY_KEPT;
+	memcpy(kept, reply->body, len);
+	kept[len] = '\0';
+
+	struct lane_decision decision = lane_end(lane_of(item), item, &verdict, now_ms, randombytes_random());
+	if (decision.breaker_changed)
+		report_breaker(item, &verdict);
+	if (decision.told_until_ms > 0)
+		report_told(item, &verdict, decision.told_until_ms);
+	if (verdict.kind == VERDICT_GONE)
+		settle_gone(worker, item->target, verdict.reason);
+	if (decision.why != NULL)
+		add_words(&verdict, decision.why);
+	if (decision.action == LANE_DEAD)
+		report_dead(item, decision.cause, verdict.reason);
+	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
+
+	const struct outcome_note note = {
+		.action = decision.action,
+		.cause = decision.cause,
+		.reason = decision.action == LANE_DELIVERED ? "" : verdict.reason,
+		.reply = decision.action == LANE_DEAD ? kept : NULL,
+		.due_ms = decision.due_ms,
+		.target_to_blame = verdict.kind == VERDICT_TARGET || verdict.kind == VERDICT_GONE,
+	};
+	settle(worker, item, &note);
+}
+
+static void begun(struct worker *worker, struct item *item, int64_t now_ms)
+{
 	item->attempts++;
 	item->sent_ms = now_ms;
 	item->sent_us = clock_mono_us();
 	histogram_observe(item->target->queue_seconds, (now_ms - item->due_ms) * 1000);
-	if (item->row != 0)
+	if (item->row != 0 && item != worker->suspect)
 		settle_mark_started(worker, item);
 }
 
-static void log_breaker(const struct item *item, const struct verdict *verdict)
+static int build(struct flight *flight, const struct item *item, int64_t now_ms, const char **ret_why)
 {
-	const struct breaker *breaker = lane_breaker(lane_of(item));
-	const char *effect = item->target->config->name;
-	if (breaker->paused)
-		log_write(LOG_ERROR, "target is gone: its effects wait until the next start", LOG_STR("effect", effect),
-			LOG_STR("reason", verdict->reason));
-	else if (breaker->state == BREAKER_CLOSED)
-		log_write(LOG_INFO, "breaker closed: the target answers again", LOG_STR("effect", effect));
-	else if (item->probe) /* half-open is no news: that it opened has been said */
-		log_write(LOG_DEBUG, "breaker stays open: its probe failed", LOG_STR("effect", effect),
-			LOG_STR("reason", verdict->reason), LOG_INT("failures", breaker->failures));
-	else
-		log_write(LOG_WARN, "breaker opened: effects wait", LOG_STR("effect", effect),
-			LOG_STR("reason", verdict->reason), LOG_INT("failures", breaker->failures),
-			LOG_INT("probe_in_ms", breaker->open_until_ms - clock_now_ms()));
+	const struct effect_config *config = item->target->config;
+	char id[EFFECT_ID_SIZE];
+
+	effect_id(id, item->event->id, config->name, item->part);
+	const struct effect_input input = {
+		.event = item->event, .id = id, .recipient = item->recipient, .now_ms = now_ms};
+	return effect_build(config, &input, transfer_request(flight->transfer), ret_why);
 }
 
-static void log_attempt(struct item *item, enum outcome outcome, int status, const char *reason, int64_t duration_us)
+/* Earlier look-ups of the host have not ended: one more would be one more thread. */
+static void not_resolved(struct worker *worker, struct item *item, int64_t now_ms)
 {
-	const struct attempt attempt = {
-		.number = item->attempts,
-		.start_ms = item->sent_ms,
-		.duration_us = duration_us,
-		.outcome = outcome,
-		.status = status,
-		.reason = reason,
-	};
-	char *log = attempt_log_append(item->log, &attempt);
-	if (log == NULL)
+	const struct reply reply = {.transport = TRANSPORT_DNS, .retry_after_ms = -1, .body = ""};
+	begun(worker, item, now_ms);
+	conclude(worker, item, &reply, "earlier look-ups have not ended yet");
+}
+
+void flight_begin(struct worker *worker, struct item *item)
+{
+	struct flight *flight;
+	const char *why = NULL;
+	int64_t now_ms = clock_now_ms();
+	int err = ERR_MEMORY;
+
+	if (!resolvers_admit(&worker->resolvers, item->target->lane, now_ms)) {
+		not_resolved(worker, item, now_ms);
 		return;
-	free(item->log);
-	item->log = log;
-}
-
-/* The metrics and the log of one ended attempt. */
-static void note_attempt(struct worker *worker, struct item *item, const struct verdict *verdict, int status,
-	bool reused, int64_t duration_us)
-{
-	const struct target *target = item->target;
-	log_attempt(item, verdict->outcome, status, verdict->reason, duration_us);
-	counter_add(target->attempts[verdict->outcome], 1);
-	histogram_observe(target->attempt_seconds, duration_us);
-	counter_add(reused ? worker->connections_reused : worker->connections_new, 1);
-	measure(item, duration_us);
+	}
+	flight = flight_take(worker, item->target->kind->mail);
+	if (flight != NULL)
+		err = build(flight, item, now_ms, &why);
+	if (err == 0 && item == worker->suspect)
+		err = settle_mark_alone(worker, item);
+	if (err == 0)
+		err = take_off(worker, flight, item->target->config);
+	if (err != 0) {
+		if (flight != NULL)
+			flight_put(worker, flight);
+		not_sent(worker, item, err, why);
+		return;
+	}
+	flight->item = item;
+	begun(worker, item, now_ms);
 }
 
 void flight_flown(struct worker *worker, struct flight *flight)
@@ -229,38 +253,13 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 {
 	struct item *item = flight->item;
 	struct reply reply;
-	struct verdict verdict;
-	char kept[LIMIT_REPLY_KEPT + 1];
 	int64_t now_ms = clock_now_ms();
 
 	transfer_end(flight->transfer, result, now_ms, &reply);
-	effect_judge(item->target->config, &reply, &verdict);
-	note_attempt(worker, item, &verdict, reply.status, transfer_reused(flight->transfer),
-		clock_mono_us() - item->sent_us);
-	size_t len = reply.body_len < LIMIT_REPLY_KEPT ? reply.body_len : LIMIT_REPLY_KEPT;
-	memcpy(kept, reply.body, len);
-	kept[len] = '\0';
-
-	struct lane_decision decision = lane_end(lane_of(item), item, &verdict, now_ms, randombytes_random());
-	if (decision.breaker_changed)
-		log_breaker(item, &verdict);
-	if (decision.action == LANE_DEAD)
-		log_dead(item, decision.cause, verdict.reason);
-	else if (decision.action == LANE_AGAIN)
-		log_write(LOG_DEBUG, "effect will be tried again", LOG_STR("effect", item->target->config->name),
-			LOG_STR("event_id", item->event->id), LOG_STR("reason", verdict.reason),
-			LOG_INT("attempts", item->attempts), LOG_INT("in_ms", decision.due_ms - now_ms));
-	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
-
-	const struct outcome_note note = {
-		.action = decision.action,
-		.cause = decision.cause,
-		.reason = decision.action == LANE_DELIVERED ? "" : verdict.reason,
-		.reply = decision.action == LANE_DEAD ? kept : NULL,
-		.due_ms = decision.due_ms,
-		.target_to_blame = verdict.kind == VERDICT_TARGET || verdict.kind == VERDICT_GONE,
-	};
-	settle(worker, item, &note);
+	counter_add(transfer_reused(flight->transfer) ? worker->connections_reused : worker->connections_new, 1);
+	if (transfer_left_resolver(flight->transfer))
+		resolvers_leave(&worker->resolvers, item->target->lane, now_ms);
+	conclude(worker, item, &reply, transfer_error(flight->transfer));
 	flight_put(worker, flight);
 }
 
@@ -270,6 +269,7 @@ struct item *flight_abort(struct worker *worker, struct flight *flight)
 	transfer_abort(flight->transfer);
 	flight_put(worker, flight);
 	lane_withdraw(lane_of(item), item);
-	log_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING, clock_mono_us() - item->sent_us);
+	landed(worker, item);
+	report_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING);
 	return item;
 }

@@ -5,24 +5,14 @@
 #include <string.h>
 
 #include "background/delivery/dispatch.h"
-#include "background/delivery/worker.h"
+#include "background/delivery/pool_internal.h"
+#include "background/store/pauses.h"
 #include "config/clock.h"
 #include "config/log.h"
 
 enum {
 	LAG_MAX_US = 5 * 1000 * 1000,	 /* a worker that leaves a message for longer does not progress */
 	START_UNDO_US = 2 * 1000 * 1000, /* for workers that began before the start failed */
-};
-
-struct pool {
-	struct recent *recent;
-	struct target *targets;
-	size_t target_count;
-	struct worker *workers[LIMIT_WORKERS];
-	size_t worker_count;
-	struct histogram *cost_seconds;
-	struct counter *cost_skipped;
-	int64_t delivered_before;
 };
 
 static void refresh(void *arg)
@@ -76,20 +66,63 @@ static int write_nothing(struct db *db, void *arg)
 	return 0;
 }
 
-int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
-	struct pool **ret_pool)
+struct beginning {
+	int64_t run, back_ms, rows;
+};
+
+static int begin_run(struct db *db, void *arg)
 {
+	struct beginning *beginning = arg;
+	return outbox_begin_run(db, clock_now_ms(), &beginning->run, &beginning->back_ms, &beginning->rows);
+}
+
+static int take_pause(void *arg, const char *name, const char *reason, int64_t since_ms)
+{
+	struct pool *pool = arg;
+	for (size_t i = 0; i < pool->target_count; i++) {
+		struct target *target = &pool->targets[i];
+		if (strcmp(target->config->name, name) != 0)
+			continue;
+		atomic_store(&target->on_hold, true);
+		gauge_set(target->paused, 1);
+		target_park(target, TARGET_PAUSED, INT64_MAX);
+		target_say(target, SAYING_PAUSE, reason);
+		log_write(LOG_WARN, "target is paused: its effects wait until it is resumed", LOG_STR("effect", name),
+			LOG_STR("reason", reason), LOG_INT("for_ms", clock_now_ms() - since_ms));
+	}
+	return 0;
+}
+
+/* What the store knows from before: what is owed, what is paused, how often it has been begun. */
+static int take_over(struct pool *pool, int64_t *ret_run)
+{
+	struct beginning beginning = {.run = 0};
 	struct db *reader = NULL;
-	if (dispatch_most(config) > LIMIT_DISPATCH)
-		return ERR_LIMIT;
-	struct pool *pool = calloc(1, sizeof(*pool));
-	int err = ERR_MEMORY;
-	if (pool == NULL)
-		return ERR_MEMORY;
+	int err = committer_run(pool->committer, begin_run, &beginning);
+	if (err == 0)
+		err = store_reader(pool->store, &reader);
+	if (err == 0)
+		err = outbox_counts(reader, take_count, pool);
+	if (err == 0)
+		err = pause_list(reader, take_pause, pool);
+	db_close(reader);
+	if (err != 0)
+		return err;
+	if (beginning.back_ms > 0)
+		log_write(LOG_WARN,
+			"the wall clock has gone back since the store was last written: retries keep their delays",
+			LOG_INT("back_ms", beginning.back_ms), LOG_INT("rows_brought_forward", beginning.rows));
+	*ret_run = beginning.run;
+	return 0;
+}
+
+static int set_up(struct pool *pool, const struct config *config, struct metrics *metrics)
+{
 	pool->targets = calloc(config->effect_count + 1, sizeof(*pool->targets));
 	pool->recent = recent_new();
 	if (pool->targets == NULL || pool->recent == NULL)
-		goto done;
+		return ERR_MEMORY;
+	quarantine_init(&pool->quarantine);
 	pool->target_count = config->effect_count;
 	for (size_t i = 0; i < pool->target_count; i++)
 		target_init(&pool->targets[i], &config->effects[i], metrics);
@@ -97,27 +130,36 @@ int pool_prepare(const struct config *config, struct store *store, struct commit
 		"What a login's answer would have taken had every effect been inline.", &histogram_seconds, NULL);
 	pool->cost_skipped = metrics_counter(metrics, "tokenfirst_login_blocking_cost_skipped_total",
 		"Logins whose blocking cost could not be measured.", NULL);
+	return 0;
+}
 
-	err = store_reader(store, &reader);
+int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
+	struct pool **ret_pool)
+{
+	if (dispatch_most(config) > LIMIT_DISPATCH)
+		return ERR_LIMIT;
+	struct pool *pool = calloc(1, sizeof(*pool));
+	if (pool == NULL)
+		return ERR_MEMORY;
+	pool->store = store;
+	pool->committer = committer;
+	struct worker_options options = {.store = store, .committer = committer, .metrics = metrics};
+	int err = set_up(pool, config, metrics);
 	if (err == 0)
-		err = outbox_counts(reader, take_count, pool);
-	if (err != 0)
-		goto done;
-	const struct worker_options options = {
-		.store = store, .committer = committer, .metrics = metrics, .recent = pool->recent};
-	err = start_workers(pool, config, &options);
+		err = take_over(pool, &options.run);
+	options.recent = pool->recent;
+	options.quarantine = &pool->quarantine;
 	if (err == 0)
+		err = start_workers(pool, config, &options);
+	if (err == 0) {
 		metrics_on_render(metrics, refresh, pool);
-done:
-	db_close(reader);
-	if (err != 0) {
-		pool_drain(pool, clock_mono_us() + START_UNDO_US);
-		/* what the workers posted comes back to them before they are freed */
-		(void)!committer_run(committer, write_nothing, NULL);
-		pool_stop(pool, NULL);
-	} else {
 		*ret_pool = pool;
+		return 0;
 	}
+	pool_drain(pool, clock_mono_us() + START_UNDO_US);
+	/* what the workers posted comes back to them before they are freed */
+	(void)!committer_run(committer, write_nothing, NULL);
+	pool_stop(pool, NULL);
 	return err;
 }
 

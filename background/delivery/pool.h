@@ -16,6 +16,7 @@ struct pool;
  * Puts it together; nothing is sent before pool_begin, though effects may be offered. A start that fails in between, on a
  * port in use say, has then neither sent anything nor to wait for it: tried again each second, it would use up attempts.
  */
+/* ERR_LIMIT: dispatch_most is beyond LIMIT_DISPATCH. */
 int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
 	struct pool **ret_pool) MUST_CHECK;
 /* Takes up what the outbox still owes, at once. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "background/delivery/worker_internal.h"
+#include "background/store/pauses.h"
 #include "config/clock.h"
 #include "config/log.h"
 
@@ -194,6 +195,7 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 		worker->open = batch_new(worker);
 	struct settle_batch *batch = worker->open;
 	if (batch == NULL) { /* tried again from its row: at least once */
+		lane_note_disk(lane_of(item));
 		wait_again(worker, item, now_ms + STORE_RETRY_US / 1000);
 		return;
 	}
@@ -272,6 +274,74 @@ void settle_mark_started(struct worker *worker, const struct item *item)
 	marks->started[marks->count++] = (struct started){.row = item->row, .attempt = item->attempts};
 	if (marks->count == BATCH_ITEMS)
 		marks_post(worker);
+}
+
+struct alone_mark {
+	int64_t run;
+	struct started started;
+};
+
+static int alone_run(struct db *db, void *arg)
+{
+	const struct alone_mark *mark = arg;
+	return outbox_mark_started(db, mark->run, &mark->started, 1);
+}
+
+int settle_mark_alone(struct worker *worker, const struct item *item)
+{
+	struct alone_mark mark = {
+		.run = worker->options.run,
+		.started = {.row = item->row, .attempt = item->attempts + 1, .alone = true},
+	};
+	marks_post(worker);
+	return committer_run(worker->options.committer, alone_run, &mark);
+}
+
+void settle_poison(struct worker *worker, struct item *item)
+{
+	const struct outcome_note note = {
+		.action = LANE_DEAD,
+		.cause = CAUSE_POISON,
+		.reason = "the process ended while this effect alone was sent",
+	};
+	log_write(LOG_ERROR, "an effect ends the process whenever it is sent: it is set aside",
+		LOG_STR("effect", item->target->config->name), LOG_STR("event_id", item->event->id),
+		LOG_STR("cause", CAUSE_POISON), LOG_INT("attempts", item->attempts));
+	settle(worker, item, &note);
+}
+
+struct gone_job {
+	struct commit_job job;
+	const struct target *target;
+	int64_t now_ms;
+	char reason[LIMIT_REASON];
+};
+
+static int gone_run(struct db *db, void *arg)
+{
+	const struct gone_job *gone = arg;
+	return pause_add(db, gone->target->config->name, gone->reason, gone->now_ms);
+}
+
+/* If it could not be written, the next start asks the target once more. */
+static void gone_done(void *arg, int err)
+{
+	(void)err;
+	free(arg);
+}
+
+void settle_gone(struct worker *worker, struct target *target, const char *reason)
+{
+	struct gone_job *gone = calloc(1, sizeof(*gone));
+	target_say(target, SAYING_PAUSE, reason);
+	if (gone == NULL)
+		return;
+	gone->job = (struct commit_job){.run = gone_run, .done = gone_done, .arg = gone};
+	gone->target = target;
+	gone->now_ms = clock_now_ms();
+	(void)snprintf(gone->reason, sizeof(gone->reason), "%s", reason);
+	if (committer_post_unhurried(worker->options.committer, &gone->job) != 0)
+		free(gone);
 }
 
 void settle_post(struct worker *worker, int64_t now_us)

@@ -173,15 +173,22 @@ void target_add_dead(struct target *target, const char *cause, int64_t count)
 			gauge_add(target->dead[i], count);
 }
 
-const char *target_parked(const struct target *target, int64_t now_ms)
+const char *target_parking_text(enum target_parking parking)
 {
 	static const char *const texts[] = {
 		[TARGET_BREAKER] = "the target takes no effects now: its breaker is open",
 		[TARGET_TOLD] = "the target takes no effects now: it asked for a pause",
 		[TARGET_PAUSED] = "the target takes no effects now: it is paused",
 	};
+	return texts[parking];
+}
+
+const char *target_parked(const struct target *target, int64_t now_ms)
+{
 	int parking = atomic_load(&target->parking);
-	return parking != TARGET_TAKING && now_ms < atomic_load(&target->parked_until_ms) ? texts[parking] : NULL;
+	return parking != TARGET_TAKING && now_ms < atomic_load(&target->parked_until_ms)
+		       ? target_parking_text((enum target_parking)parking)
+		       : NULL;
 }
 
 void target_park(struct target *target, enum target_parking parking, int64_t until_ms)

@@ -42,10 +42,9 @@ enum target_parking { TARGET_TAKING, TARGET_BREAKER, TARGET_TOLD, TARGET_PAUSED 
 
 /* What the worker is to do with the lane in its next turn: operate.h. */
 enum target_order {
-	ORDER_PAUSE = 1 << 0,
-	ORDER_RESUME = 1 << 1,
-	ORDER_REREAD = 1 << 2, /* rows were taken away behind its back */
-	ORDER_NOTE = 1 << 3,   /* rows were added */
+	ORDER_HOLD = 1 << 0,   /* to be paused or resumed, as `on_hold` says */
+	ORDER_REREAD = 1 << 1, /* rows were taken away behind its back */
+	ORDER_NOTE = 1 << 2,   /* rows were added */
 };
 
 /* Texts that a worker or an operator sets and others read: by target_say and target_said. */
@@ -67,7 +66,8 @@ struct target {
 	atomic_int_fast64_t parked_until_ms; /* INT64_MAX: until told otherwise */
 	atomic_int_fast64_t told_until_ms;   /* end of the pause that a Retry-After asked for; 0: none */
 
-	atomic_uint orders; /* of enum target_order; the worker takes them */
+	atomic_bool on_hold; /* by an operator */
+	atomic_uint orders;  /* of enum target_order; the worker takes them */
 
 	struct tell full_told, dead_told, wait_told; /* an effect without room; one that is dead; a Retry-After */
 
@@ -98,6 +98,7 @@ void target_add_dead(struct target *target, const char *cause, int64_t count);
 
 /* Why an effect that is offered now would wait, for people; NULL: it would not. Any thread. */
 const char *target_parked(const struct target *target, int64_t now_ms);
+const char *target_parking_text(enum target_parking parking); /* not for TARGET_TAKING */
 /* Worker: what is offered before `until_ms` would wait. */
 void target_park(struct target *target, enum target_parking parking, int64_t until_ms);
 

@@ -54,6 +54,8 @@ int worker_add_target(struct worker *worker, struct target *target)
 		return ERR_MEMORY;
 	if (atomic_load(&target->pending) > 0)
 		lane_note_disk(lane);
+	if (atomic_load(&target->on_hold))
+		lane_pause(lane);
 	target->worker = worker;
 	target->lane = worker->lane_count;
 	worker->targets[worker->lane_count] = target;
@@ -126,41 +128,6 @@ static void take_messages(struct worker *worker, struct message *message, int64_
 	}
 }
 
-static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
-{
-	struct lane *lane = worker->lanes[i];
-	struct target *target = worker->targets[i];
-
-	if (atomic_exchange(&target->overflowed, false))
-		lane_note_disk(lane);
-	refill(worker, lane, target, now_ms);
-	for (struct item *item = lane_start(lane, now_ms); item != NULL; item = lane_start(lane, now_ms))
-		flight_begin(worker, item);
-	if (breaker_due_ms(lane_breaker(lane)) > now_ms)
-		inline_refuse_waiting(worker, lane, "breaker open");
-}
-
-/*
- * What is offered now would wait. Told as a time, and not as a state, so that when an open breaker's time has come the next
- * effect that wants to be the probe is taken even if nothing else has woken this worker.
- */
-static void show_parking(const struct lane *lane, struct target *target)
-{
-	int64_t until_ms = breaker_due_ms(lane_breaker(lane));
-	target_park(target, until_ms > 0 ? TARGET_BREAKER : TARGET_TAKING, until_ms);
-}
-
-/* After what has ended is known, and before the sleep, which may be long. */
-static void show_lane(struct worker *worker, size_t i)
-{
-	const struct lane *lane = worker->lanes[i];
-	struct target *target = worker->targets[i];
-	gauge_set(target->in_flight, (int64_t)lane_in_flight(lane));
-	gauge_set(target->breaker, lane_breaker(lane)->state);
-	atomic_store(&target->oldest_due_ms, lane_oldest_due_ms(lane));
-	show_parking(lane, target);
-}
-
 static void collect_ended(struct worker *worker)
 {
 	int left = 0;
@@ -185,12 +152,7 @@ static bool drained(struct worker *worker, int64_t now_ms, int64_t now_us)
 
 static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 {
-	int64_t ms = SLEEP_MAX_MS;
-	for (size_t i = 0; i < worker->lane_count; i++) {
-		int64_t due = lane_due_ms(worker->lanes[i], now_ms);
-		if (due != INT64_MAX && due - now_ms < ms)
-			ms = due - now_ms;
-	}
+	int64_t ms = pump_due_in_ms(worker, now_ms, SLEEP_MAX_MS);
 	if (worker->failed != NULL && (worker->retry_us - now_us) / 1000 + 1 < ms)
 		ms = (worker->retry_us - now_us) / 1000 + 1;
 	int64_t waits_end_us = atomic_load(&worker->waits_end_us);
@@ -242,6 +204,7 @@ static void leave_rest(struct worker *worker)
 		for (struct item *item = lane_take(worker->lanes[i]); item != NULL; item = lane_take(worker->lanes[i]))
 			leave(item, &spill);
 	}
+	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 	settle_spill(worker, spill);
 	settle_post(worker, clock_mono_us());
 }
@@ -258,6 +221,7 @@ static void *worker_main(void *arg)
 	for (;;) {
 		int64_t now_ms = clock_now_ms();
 		int running = 0;
+		pump_take_orders(worker); /* first: what an order follows from has been put into the inbox before it */
 		take_messages(worker, inbox_take(&worker->inbox), now_ms, clock_mono_us());
 		inline_end_waits(worker, clock_mono_us());
 		if (atomic_load(&worker->draining))
@@ -265,10 +229,11 @@ static void *worker_main(void *arg)
 				lane_drain(worker->lanes[i]);
 		for (size_t i = 0; i < worker->lane_count; i++)
 			pump_lane(worker, i, now_ms);
+		pump_suspects(worker, now_ms, clock_mono_us());
 		(void)curl_multi_perform(worker->multi, &running);
 		collect_ended(worker);
 		for (size_t i = 0; i < worker->lane_count; i++)
-			show_lane(worker, i);
+			pump_show(worker, i);
 		int64_t now_us = clock_mono_us();
 		settle_post(worker, now_us);
 		now_ms = clock_now_ms();
@@ -317,6 +282,11 @@ void worker_join(struct worker *worker)
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
 	worker->started = false;
+}
+
+void worker_nudge(struct worker *worker)
+{
+	worker_wake(worker);
 }
 
 int64_t worker_lag_us(struct worker *worker)

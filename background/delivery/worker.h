@@ -12,6 +12,7 @@
 #include <semaphore.h>
 
 #include "background/delivery/item.h"
+#include "background/delivery/quarantine.h"
 #include "background/delivery/recent.h"
 #include "background/delivery/target.h"
 #include "background/store/committer.h"
@@ -25,6 +26,7 @@ struct worker_options {
 	struct committer *committer;
 	struct metrics *metrics;
 	struct recent *recent;
+	struct quarantine *quarantine;
 };
 
 int worker_new(const struct worker_options *options, struct worker **ret_worker) MUST_CHECK;
@@ -73,6 +75,9 @@ void worker_drain(struct worker *worker, int64_t deadline_us);
 void worker_join(struct worker *worker);
 /* After worker_join, and after the committer has stopped. NULL is fine. */
 void worker_free(struct worker *worker);
+
+/* Ends its sleep: there are orders for a target of its (target.h). Any thread. */
+void worker_nudge(struct worker *worker);
 
 /* How long its oldest message has waited: a worker that makes progress keeps this near 0. */
 int64_t worker_lag_us(struct worker *worker);

@@ -1,4 +1,4 @@
-/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
+/* What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 
@@ -7,6 +7,7 @@
 #include "background/delivery/courier.h"
 #include "background/delivery/inbox.h"
 #include "background/delivery/lane.h"
+#include "background/delivery/resolvers.h"
 #include "background/delivery/transfer.h"
 #include "background/delivery/worker.h"
 #include "config/limits.h"
@@ -58,6 +59,10 @@ struct worker {
 	int64_t retry_us;
 	size_t batches_posted;	  /* and not heard of yet */
 	struct mark_batch *marks; /* attempts begun since the last post */
+	struct resolvers resolvers;
+	struct item *suspect;		/* under way, alone */
+	bool suspects_wait;		/* some are ready: look again soon */
+	unsigned orders[LIMIT_TARGETS]; /* enum target_order, taken and not yet carried out */
 };
 
 static inline struct lane *lane_of(const struct item *item)
@@ -84,6 +89,12 @@ struct outcome_note {
 	bool target_to_blame; /* the attempt does not count against max_attempts */
 };
 void settle(struct worker *worker, struct item *item, const struct outcome_note *note);
+/* The effect ended the process, alone: it is not sent again. A settling item. */
+void settle_poison(struct worker *worker, struct item *item);
+/* The target said that it is gone: kept in the store, so that a restart does not ask it again. */
+void settle_gone(struct worker *worker, struct target *target, const char *reason);
+/* Notes that a suspect's attempt is about to begin, and waits until that is durable: else nobody knew what ended the process. */
+int settle_mark_alone(struct worker *worker, const struct item *item) MUST_CHECK;
 void settle_mark_started(struct worker *worker, const struct item *item);
 /* An effect without a row that is lost, and counted; the caller frees it. */
 void settle_dropped(struct worker *worker, struct item *item, const char *reason);
@@ -95,8 +106,25 @@ void settle_release(struct worker *worker);
 /* Writes what is left of fire-and-forget effects to the outbox; a list by `next`, which it frees. */
 void settle_spill(struct worker *worker, struct item *items);
 
-/* An effect that ends the process when it is sent: a settling item, dead for that reason. */
-void settle_poison(struct worker *worker, struct item *item);
+/* report.c: what is told of attempts. The first one's duration is its part of what blocking would have cost, once. */
+void report_measure(struct item *item, int64_t duration_us);
+void report_dead(const struct item *item, const char *cause, const char *reason);
+/* Into the effect's own log. */
+void report_attempt(struct item *item, enum outcome outcome, int status, const char *reason);
+/* The same, and the metrics. */
+void report_ended(struct item *item, const struct verdict *verdict, int status);
+void report_breaker(const struct item *item, const struct verdict *verdict);
+/* By Retry-After, until then. */
+void report_told(const struct item *item, const struct verdict *verdict, int64_t until_ms);
+
+/* pump.c: a turn's work with the lanes. Orders are taken before messages are. */
+void pump_take_orders(struct worker *worker);
+void pump_lane(struct worker *worker, size_t i, int64_t now_ms);
+/* Sends one suspect, if nothing else is under way in the process. */
+void pump_suspects(struct worker *worker, int64_t now_ms, int64_t now_us);
+/* When a lane may next have something to do; at most `most_ms`. */
+int64_t pump_due_in_ms(const struct worker *worker, int64_t now_ms, int64_t most_ms);
+void pump_show(struct worker *worker, size_t i);
 
 /* refill.c: reads what a lane wants of its backlog from disk. */
 void refill(struct worker *worker, struct lane *lane, struct target *target, int64_t now_ms);
