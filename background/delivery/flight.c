@@ -36,6 +36,7 @@ static struct flight *flight_take(struct worker *worker, bool mail)
 		}
 	}
 	flight->mail = mail;
+	flight->stage = FLIGHT_SENDS;
 	flight->previous = NULL;
 	flight->next = worker->flights;
 	if (flight->next != NULL)
@@ -94,10 +95,17 @@ static void landed(struct worker *worker, const struct item *item)
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 }
 
-/* No request came to be: what that means for the effect. The target is none the wiser. */
-static void not_sent(struct worker *worker, struct item *item, int err, const char *why)
+/*
+ * No request came to be, or no token (ERR_DENIED): what that means for the effect. The target is none the wiser.
+ * `begun`: the attempt had begun before and its token was refused; it does not count.
+ */
+static void not_sent(struct worker *worker, struct item *item, bool begun, int err, const char *why)
 {
-	struct outcome_note note = {.action = LANE_AGAIN, .reason = err_text(err)};
+	struct outcome_note note = {
+		.action = LANE_AGAIN,
+		.reason = err == ERR_DENIED ? why : "out of memory",
+		.target_to_blame = begun,
+	};
 	lane_withdraw(lane_of(item), item);
 	landed(worker, item);
 	if (err == ERR_NOT_FOUND) {
@@ -134,69 +142,81 @@ static int take_off(struct worker *worker, struct flight *flight, const struct e
 	return couriers_send(worker->couriers, &flight->errand);
 }
 
-/* Why no reply came, in more words than the table of verdicts has. */
-static void add_words(struct verdict *verdict, const char *words)
+void flight_send(struct worker *worker, struct flight *flight)
 {
-	char reason[2 * LIMIT_REASON];
-	struct verdict worded;
-	if (words[0] == '\0')
-		return;
-	(void)snprintf(reason, sizeof(reason), "%s: %s", verdict->reason, words);
-	verdict_own(verdict->kind, reason, &worded); /* makes it fit to be shown */
-	memcpy(verdict->reason, worded.reason, sizeof(verdict->reason));
-}
-
-/* An attempt ended: what that means, for the lane, for who waits, for the row. `error`: why there was no reply. */
-static void conclude(struct worker *worker, struct item *item, const struct reply *reply, const char *error)
-{
-	struct verdict verdict;
-	char kept[LIMIT_REPLY_KEPT + 1];
+	struct item *item = flight->item;
+	const struct effect_config *config = item->target->config;
+	const struct token_cache *tokens = token_cache_of(worker, item);
+	char id[EFFECT_ID_SIZE];
+	const char *why = NULL;
+	const bool begun = flight->begun;
 	int64_t now_ms = clock_now_ms();
 
-	landed(worker, item);
-	effect_judge(item->target->config, reply, &verdict);
-	if (reply->transport != TRANSPORT_REPLY)
-		add_words(&verdict, error);
-	report_ended(item, &verdict, reply->status);
-	size_t len = reply->body_len < LIMIT_REPLY_KEPT ? reply->body_len : LIMIT_REPLY_KEPT;
-	memcpy(kept, reply->body, len);
-	kept[len] = '\0';
-
-	struct lane_decision decision = lane_end(lane_of(item), item, &verdict, now_ms, randombytes_random());
-	if (decision.breaker_changed)
-		report_breaker(item, &verdict);
-	if (decision.told_until_ms > 0)
-		report_told(item, &verdict, decision.told_until_ms);
-	if (verdict.kind == VERDICT_GONE)
-		settle_gone(worker, item->target, verdict.reason);
-	if (decision.why != NULL)
-		add_words(&verdict, decision.why);
-	if (decision.action == LANE_DEAD)
-		report_dead(item, decision.cause, verdict.reason);
-	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
-
-	const struct outcome_note note = {
-		.action = decision.action,
-		.cause = decision.cause,
-		.reason = decision.action == LANE_DELIVERED ? "" : verdict.reason,
-		.reply = decision.action == LANE_DEAD ? kept : NULL,
-		.due_ms = decision.due_ms,
-		.target_to_blame = verdict.kind == VERDICT_TARGET || verdict.kind == VERDICT_GONE,
-	};
-	settle(worker, item, &note);
-}
-
-static void begun(struct worker *worker, struct item *item, int64_t now_ms)
-{
-	item->attempts++;
+	effect_id(id, item->event->id, config->name, item->part);
+	const struct effect_input input = {.event = item->event,
+		.id = id,
+		.recipient = item->recipient,
+		.token = tokens != NULL ? tokens->text : NULL,
+		.now_ms = now_ms};
+	int err = effect_build(config, &input, transfer_request(flight->transfer), &why);
+	if (err == 0)
+		err = take_off(worker, flight, config);
+	if (err != 0) {
+		flight_put(worker, flight);
+		not_sent(worker, item, begun, err, why);
+		return;
+	}
+	flight->stage = FLIGHT_SENDS;
+	flight->token = tokens != NULL ? tokens->number : 0;
 	item->sent_ms = now_ms;
 	item->sent_us = clock_mono_us();
+	if (begun)
+		return;
+	flight->begun = true;
+	item->attempts++;
 	histogram_observe(item->target->queue_seconds, (now_ms - item->due_ms) * 1000);
 	if (item->row != 0 && item != worker->suspect)
 		settle_mark_started(worker, item);
 }
 
-static int build(struct flight *flight, const struct item *item, int64_t now_ms, const char **ret_why)
+/* With the token that it needs; without one, once that has been fetched. */
+static void begin(struct worker *worker, struct flight *flight)
+{
+	struct item *item = flight->item;
+	const bool begun = flight->begun;
+	const struct token_cache *tokens = token_cache_of(worker, item);
+	if (tokens == NULL || token_cache_get(tokens, clock_now_ms()) != NULL) {
+		flight_send(worker, flight);
+		return;
+	}
+	int err = token_fetch_begin(worker, flight);
+	if (err == 0)
+		return;
+	flight_put(worker, flight);
+	not_sent(worker, item, begun, err, "no request for an access token can be made");
+}
+
+void flight_give_up(struct worker *worker, struct flight *flight, const char *why)
+{
+	struct item *item = flight->item;
+	const bool begun = flight->begun;
+	flight_put(worker, flight);
+	not_sent(worker, item, begun, ERR_DENIED, why);
+}
+
+void flight_begin(struct worker *worker, struct item *item)
+{
+	struct flight *flight = flight_take(worker, item->target->kind->mail);
+	if (flight == NULL) {
+		not_sent(worker, item, false, ERR_MEMORY, NULL);
+		return;
+	}
+	flight->item = item;
+	flight->begun = flight->renewed = false;
+	begin(worker, flight);
+}
+
+static void log_breaker(const struct item *item, const struct verdict *verdict)
 {
 	const struct effect_config *config = item->target->config;
 	char id[EFFECT_ID_SIZE];
@@ -249,27 +269,89 @@ void flight_flown(struct worker *worker, struct flight *flight)
 		flight_end(worker, flight, flight->errand.result);
 }
 
+void flight_conclude(struct worker *worker, struct flight *flight, const struct verdict *verdict, const char *reply)
+{
+	struct item *item = flight->item;
+	const bool sent = flight->stage == FLIGHT_SENDS;
+	const bool to_blame = verdict->kind == VERDICT_TARGET || verdict->kind == VERDICT_GONE;
+	/* begun, but with a token that was refused: not to be counted against max_attempts */
+	const int uncounted = !sent && flight->begun;
+	int64_t now_ms = clock_now_ms();
+
+	item->attempts -= uncounted;
+	struct lane_decision decision = lane_end(lane_of(item), item, verdict, now_ms, randombytes_random());
+	item->attempts += uncounted;
+	if (decision.breaker_changed)
+		log_breaker(item, verdict);
+	if (decision.action == LANE_DEAD)
+		log_dead(item, decision.cause, verdict->reason);
+	else if (decision.action == LANE_AGAIN)
+		log_write(LOG_DEBUG, "effect will be tried again", LOG_STR("effect", item->target->config->name),
+			LOG_STR("event_id", item->event->id), LOG_STR("reason", verdict->reason),
+			LOG_INT("attempts", item->attempts), LOG_INT("in_ms", decision.due_ms - now_ms));
+	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
+
+	const struct outcome_note note = {
+		.action = decision.action,
+		.cause = decision.cause,
+		.reason = decision.action == LANE_DELIVERED ? "" : verdict->reason,
+		.reply = decision.action == LANE_DEAD ? reply : NULL,
+		.due_ms = decision.due_ms,
+		.target_to_blame = sent ? to_blame : flight->begun,
+	};
+	settle(worker, item, &note);
+	flight_put(worker, flight);
+}
+
+/* Whether it is to be sent again with another token: once, and not when the token that was refused was fetched for that. */
+static bool wants_other_token(struct worker *worker, struct flight *flight, const struct reply *reply)
+{
+	struct token_cache *tokens = token_cache_of(worker, flight->item);
+	if (tokens == NULL || reply->transport != TRANSPORT_REPLY)
+		return false;
+	if (reply->status != 401) {
+		token_cache_accepted(tokens, flight->token);
+		return false;
+	}
+	return token_cache_refused(tokens, flight->token) && !flight->renewed;
+}
+
 void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 {
 	struct item *item = flight->item;
 	struct reply reply;
-	int64_t now_ms = clock_now_ms();
+	struct verdict verdict;
+	char kept[LIMIT_REPLY_KEPT + 1];
 
-	transfer_end(flight->transfer, result, now_ms, &reply);
-	counter_add(transfer_reused(flight->transfer) ? worker->connections_reused : worker->connections_new, 1);
-	if (transfer_left_resolver(flight->transfer))
-		resolvers_leave(&worker->resolvers, item->target->lane, now_ms);
-	conclude(worker, item, &reply, transfer_error(flight->transfer));
-	flight_put(worker, flight);
+	if (flight->stage == FLIGHT_FETCHES) {
+		token_fetch_end(worker, flight, result);
+		return;
+	}
+	transfer_end(flight->transfer, result, clock_now_ms(), &reply);
+	effect_judge(item->target->config, &reply, &verdict);
+	note_attempt(worker, item, &verdict, reply.status, transfer_reused(flight->transfer),
+		clock_mono_us() - item->sent_us);
+	if (wants_other_token(worker, flight, &reply)) {
+		flight->renewed = true;
+		transfer_clear(flight->transfer);
+		begin(worker, flight);
+		return;
+	}
+	size_t len = reply.body_len < LIMIT_REPLY_KEPT ? reply.body_len : LIMIT_REPLY_KEPT;
+	memcpy(kept, reply.body, len);
+	kept[len] = '\0';
+	flight_conclude(worker, flight, &verdict, kept);
 }
 
 struct item *flight_abort(struct worker *worker, struct flight *flight)
 {
 	struct item *item = flight->item;
+	const bool sent = flight->stage == FLIGHT_SENDS;
 	transfer_abort(flight->transfer);
+	token_fetch_abort(worker, flight);
 	flight_put(worker, flight);
 	lane_withdraw(lane_of(item), item);
-	landed(worker, item);
-	report_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING);
+	if (sent)
+		log_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING, clock_mono_us() - item->sent_us);
 	return item;
 }

@@ -44,6 +44,12 @@ static void register_counters(struct target *target, struct metrics *metrics)
 		"Fire-and-forget effects written to the outbox.", labels(text, config, NULL, NULL));
 	target->replayed = metrics_counter(metrics, "tokenfirst_effects_replayed_total", "Dead letters owed again.",
 		labels(text, config, NULL, NULL));
+	if (config->auth.type == AUTH_OAUTH2) {
+		target->tokens_fetched = metrics_counter(metrics, "tokenfirst_token_fetches_total",
+			"Access tokens asked for.", labels(text, config, "outcome", "ok"));
+		target->tokens_refused = metrics_counter(metrics, "tokenfirst_token_fetches_total",
+			"Access tokens asked for.", labels(text, config, "outcome", "failed"));
+	}
 	for (size_t i = 0; i < END_COUNT; i++)
 		target->ends[i] = metrics_counter(metrics, "tokenfirst_effects_total",
 			"What became of effects, each once.", labels(text, config, "outcome", end_texts[i]));

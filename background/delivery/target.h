@@ -74,6 +74,7 @@ struct target {
 	pthread_mutex_t lock; /* guards the sayings */
 	char sayings[SAYING_COUNT][LIMIT_REASON];
 
+	struct counter *tokens_fetched, *tokens_refused; /* NULL where none are wanted */
 	struct counter *created, *spilled, *replayed, *ends[END_COUNT], *attempts[OUTCOME_COUNT];
 	struct histogram *attempt_seconds, *queue_seconds, *end_to_end_seconds;
 	struct gauge *pending_gauge, *in_flight, *oldest_due, *breaker, *dead[CAUSE_COUNT];

@@ -1,6 +1,6 @@
 #include "background/delivery/transfer.h"
 
-#include <stdio.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -32,7 +32,7 @@ struct transfer *transfer_new(void)
 	if (transfer == NULL)
 		return NULL;
 	request_init(&transfer->request);
-	buf_init(&transfer->reply, LIMIT_REPLY);
+	buf_init_secret(&transfer->reply, LIMIT_REPLY); /* it may hold an access token */
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL) {
 		transfer_free(transfer);
@@ -440,6 +440,7 @@ void transfer_clear(struct transfer *transfer)
 	curl_slist_free_all(transfer->recipients);
 	request_release(&transfer->request);
 	request_init(&transfer->request);
+	sodium_memzero(transfer->reply.data, transfer->reply.len);
 	buf_reset(&transfer->reply);
 	transfer->mime = NULL;
 	transfer->headers = transfer->recipients = NULL;

@@ -1,4 +1,4 @@
-/* What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
+/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk), inline.c (who waits), token_fetch.c (access tokens). */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 
@@ -7,7 +7,7 @@
 #include "background/delivery/courier.h"
 #include "background/delivery/inbox.h"
 #include "background/delivery/lane.h"
-#include "background/delivery/resolvers.h"
+#include "background/delivery/token_cache.h"
 #include "background/delivery/transfer.h"
 #include "background/delivery/worker.h"
 #include "config/limits.h"
@@ -17,6 +17,12 @@
 struct settle_batch;
 struct mark_batch;
 
+enum flight_stage {
+	FLIGHT_SENDS,
+	FLIGHT_FETCHES, /* an access token for its lane, before its attempt */
+	FLIGHT_WAITS,	/* for another flight that does */
+};
+
 /* An attempt under way. */
 struct flight {
 	struct flight *next, *previous;
@@ -24,6 +30,10 @@ struct flight {
 	struct item *item;
 	bool mail; /* flown by a courier; handles of the two sorts are kept apart, for their connections */
 	struct errand errand;
+	enum flight_stage stage;
+	bool begun;	/* its attempt has begun before, with a token that was refused: it is not counted twice */
+	bool renewed;	/* it has been sent again with another token, once */
+	uint64_t token; /* with which it was sent: token_cache.number */
 };
 
 /* Flights to be used again, linked by next. */
@@ -50,8 +60,9 @@ struct worker {
 	size_t lane_count;
 	struct target *targets[LIMIT_TARGETS];
 	struct lane *lanes[LIMIT_TARGETS];
-	struct flight *flights;	   /* under way */
-	struct inline_wait *waits; /* request threads that wait, each for its item */
+	struct token_cache *tokens[LIMIT_TARGETS]; /* NULL: the target wants none */
+	struct flight *flights;			   /* under way */
+	struct inline_wait *waits;		   /* request threads that wait, each for its item */
 	struct idle_flights idle_http, idle_mail;
 	struct couriers *couriers;
 	struct settle_batch *open;   /* being filled */
@@ -70,6 +81,11 @@ static inline struct lane *lane_of(const struct item *item)
 	return item->target->worker->lanes[item->target->lane];
 }
 
+static inline struct token_cache *token_cache_of(const struct worker *worker, const struct item *item)
+{
+	return worker->tokens[item->target->lane];
+}
+
 /* flight.c */
 void flight_begin(struct worker *worker, struct item *item);
 /* A courier is back; one that was broken off by the drain's end leaves its flight under way, for flight_abort. */
@@ -78,6 +94,22 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result);
 /* The drain's end: stops an attempt and gives its item back, settling, with the attempt in its log. */
 struct item *flight_abort(struct worker *worker, struct flight *flight);
 void flights_release(struct worker *worker);
+/* For token_fetch.c. Sends what the flight's item is about, with the lane's token. */
+void flight_send(struct worker *worker, struct flight *flight);
+/* What follows from a verdict; `reply`: its first bytes, NULL: none. Of a fetch that failed: it was no attempt. */
+void flight_conclude(struct worker *worker, struct flight *flight, const struct verdict *verdict, const char *reply);
+/* Nothing follows for the target: the item is tried again. */
+void flight_give_up(struct worker *worker, struct flight *flight, const char *why);
+
+/* token_fetch.c */
+int token_fetch_new(struct worker *worker, const struct target *target) MUST_CHECK;
+void token_fetch_release(struct worker *worker);
+/* The flight has no token to be sent with: it fetches one, or waits for it. On failure it is as it was. */
+int token_fetch_begin(struct worker *worker, struct flight *flight) MUST_CHECK;
+void token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result);
+void token_fetch_abort(struct worker *worker, const struct flight *flight);
+/* Whether nothing of this lane is to begin, because a token is on its way. */
+bool token_fetch_holds(const struct worker *worker, size_t lane);
 
 /* settle.c: the outcome of a settling item. `verdict` NULL: it was never sent. */
 struct outcome_note {
