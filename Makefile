@@ -57,7 +57,7 @@ SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wild
 CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/hostile/*.c tests/crash/*.c))
 RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 
-.PHONY: all deps tests support run test lint format check-asan check-tsan check-valgrind bench install clean help
+.PHONY: all deps tests support run test crash lint format check-asan check-tsan check-valgrind bench install clean help
 .SECONDARY:
 
 all: $(PROGRAM)
@@ -66,6 +66,7 @@ help:
 	@echo "make            build $(PROGRAM)"
 	@echo "make run        demo: sinks, server, user alice, lines to paste; Ctrl-C ends it"
 	@echo "make test       every test"
+	@echo "make crash      the crash tests in their long form, with figures: some ten minutes"
 	@echo "make lint       formatting, static analysis, floors, banned calls"
 	@echo "make check-asan | check-tsan | check-valgrind   the tests under each tool"
 	@echo "make bench      the benchmarks; QUICK=1 for a short run"
@@ -112,6 +113,10 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory tests
 	@BUILD=$(BUILD) scripts/test
+
+crash: deps
+	@$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) scripts/crash
 
 check-asan: deps
 	@scripts/check-sanitizer asan

@@ -19,6 +19,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/long_form.h"
 #include "tests/support/outbox_rows.h"
+#include "tests/support/power_tape.h"
 #include "tests/support/power_vfs.h"
 #include "tests/support/scratch.h"
 
@@ -84,7 +85,7 @@ static void added(void *arg, int err)
 	struct login *login = arg;
 
 	if (err == 0)
-		login->added = power_vfs_now();
+		login->added = power_tape_now();
 }
 
 static int mark(struct db *db, void *arg)
@@ -100,7 +101,7 @@ static void marked(void *arg, int err)
 	struct login *login = arg;
 
 	if (err == 0)
-		login->marked = power_vfs_now();
+		login->marked = power_tape_now();
 }
 
 /* One is delivered, one has to wait: both or neither. */
@@ -130,7 +131,7 @@ static void settled(void *arg, int err)
 	struct login *login = arg;
 
 	if (err == 0)
-		login->settled = power_vfs_now();
+		login->settled = power_tape_now();
 }
 
 static void *member_main(void *arg)
@@ -188,10 +189,10 @@ static struct work *work_record(const char *pragmas)
 	work->pragmas = pragmas;
 	work->metrics = metrics_new();
 	scratch_make(&work->scratch);
-	power_vfs_record();
+	power_tape_record();
 	for (int run = 0; run < RUNS; run++)
 		work_run(work, run);
-	power_vfs_stop();
+	power_tape_stop();
 	metrics_free(work->metrics);
 	scratch_remove(&work->scratch);
 	return work;
@@ -350,7 +351,7 @@ static struct verdict judge(const struct work *work, const struct power_cut *cut
 	struct scratch scratch;
 
 	scratch_make(&scratch);
-	power_vfs_image(cut, scratch.folder);
+	power_tape_image(cut, scratch.folder);
 	if (store_open(scratch.url, &store, v.text) != 0) {
 		v.corrupt = true;
 	} else {
@@ -385,10 +386,10 @@ static struct tally sweep(const char *name, const char *pragmas, size_t images)
 	while (tally.images < images) {
 		struct work *work = work_record(pragmas);
 
-		tally.operations += power_vfs_now();
-		tally.syncs += power_vfs_syncs();
+		tally.operations += power_tape_now();
+		tally.syncs += power_tape_syncs();
 		for (size_t i = 0; i < IMAGES && tally.images < images; i++, tally.images++) {
-			struct power_cut cut = power_vfs_cut(&seed);
+			struct power_cut cut = power_tape_cut(&seed);
 			struct verdict v = judge(work, &cut, &tally.acknowledged);
 
 			tally.lost += v.lost;
@@ -396,7 +397,7 @@ static struct tally sweep(const char *name, const char *pragmas, size_t images)
 			tally.corrupt += v.corrupt;
 			if (said(&v) && tally.lost + tally.half + tally.corrupt <= FAILURES_SHOWN)
 				fprintf(stderr, "%s: cut after %zu of %zu, %d %% kept, seed %u: %s\n", name, cut.after,
-					power_vfs_now(), cut.kept, cut.seed, v.text);
+					power_tape_now(), cut.kept, cut.seed, v.text);
 		}
 		free(work);
 	}
