@@ -49,12 +49,15 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libtokenfirst.a
 PROGRAM := $(BUILD)/tokenfirst
 
-# tests/support: programs of their own (sinks, load generator), and a library for the tests
-SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted seed_outbox
-SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c),$(wildcard tests/support/*.c))
+# tests/support: programs of their own (sinks, load generator), libraries to be preloaded, and a library for the tests
+SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted
+SUPPORT_PRELOADS := clock_shift
+SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c) $(SUPPORT_PRELOADS:%=tests/support/%.c), \
+                      $(wildcard tests/support/*.c))
 SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
 SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard $(SUPPORT_PROGRAMS:%=tests/support/%.c)))
-CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/hostile/*.c tests/crash/*.c))
+PRELOADS         := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%.so,$(wildcard $(SUPPORT_PRELOADS:%=tests/support/%.c)))
+CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/crash/*.c))
 RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 
 .PHONY: all deps tests support run test crash lint format check-asan check-tsan check-valgrind bench install clean help
@@ -99,8 +102,14 @@ $(RACE_TESTS) $(SUPPORT_BINARIES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT
 	@echo "  LINK $@"
 	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(ALL_LIBS)
 
+# never with a sanitizer, whose runtime is the program's
+$(PRELOADS): $(BUILD)/%.so: %.c
+	@mkdir -p $(@D)
+	@echo "  SO   $@"
+	$(Q)$(CC) -std=c11 -I. $(DEFINES) $(WARNINGS) $(CFLAGS) -fPIC -shared -o $@ $<
+
 tests: all support $(CRITERION_TESTS) $(RACE_TESTS)
-support: $(SUPPORT_BINARIES)
+support: $(SUPPORT_BINARIES) $(PRELOADS)
 
 deps:
 	@scripts/install-deps
