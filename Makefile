@@ -154,6 +154,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/tokenfirst/templates
 	install -m 0644 config/templates/* $(DESTDIR)$(PREFIX)/share/tokenfirst/templates
 	install -D -m 0644 scripts/tokenfirst.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tokenfirst.service
+	install -D -m 0644 scripts/tokenfirst.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/tokenfirst.socket
 
 clean:
 	rm -rf $(BUILD)

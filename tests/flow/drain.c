@@ -1,0 +1,144 @@
+/*
+ * An orderly stop with much to do: 10,000 effects are owed to a destination that accepts and never answers. It ends in
+ * time, its counts add up, and what is on disk stays there however it ends.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/crowd.h"
+#include "tests/support/harness.h"
+#include "tests/support/scene.h"
+
+enum { THREADS = 16, LOGINS = 10000, DRAIN_MS = 3000, SLACK_MS = 5000, AT_ONCE_MS = 3000, BACKLOG_WAIT_MS = 60000 };
+
+TestSuite(drain, .timeout = 180);
+
+static const char *const alice[] = {"alice", NULL};
+
+static json_int_t stopped(struct server *server, const char *member)
+{
+	json_t *line = server_log_line(server, "stopped");
+	json_t *value = json_object_get(line, member);
+	json_int_t count = json_integer_value(value);
+
+	cr_assert(json_is_integer(value), "\"stopped\" does not say %s", member);
+	json_decref(line);
+	return count;
+}
+
+static json_int_t count_rows(struct server *server, const char *where)
+{
+	char query[256];
+
+	snprintf(query, sizeof(query), "SELECT COUNT(*) FROM effects WHERE %s", where);
+	char *text = scene_query(server, query);
+	json_int_t count = strtoll(text, NULL, 10);
+	free(text);
+	return count;
+}
+
+/* To a dead destination "bus", durable, and "ping", fire and forget; to one that is well, "good". */
+static char *configuration(struct peer *dead, struct peer *good)
+{
+	char bus[PEER_TEXT], ping[PEER_TEXT], well[PEER_TEXT];
+
+	return scene_text("{'password':{'memory_kib':8,'passes':1}, 'background':{'drain':'3s'}, 'effects':{"
+			  "'bus':{'type':'bus','format':'json','on':['user.login'],'delivery':'durable','url':'%s',"
+			  " 'timeout':'60s','max_in_flight':16},"
+			  "'ping':{'type':'bus','format':'json','on':['user.login'],'delivery':'fire_and_forget',"
+			  " 'url':'%s','timeout':'60s','max_in_flight':16},"
+			  "'good':{'type':'bus','format':'json','on':['user.login'],'delivery':'durable','url':'%s',"
+			  " 'retry':{'first':'20ms'}}}}",
+		peer_url(dead, "/bus", bus), peer_url(dead, "/ping", ping), peer_url(good, "/good", well));
+}
+
+static void all_log_in(struct server *server)
+{
+	struct crowd *crowd = crowd_start(&(struct crowd_options){.server = server,
+		.usernames = alice,
+		.password = SCENE_PASSWORD,
+		.threads = THREADS,
+		.each = LOGINS / THREADS});
+
+	crowd_join(crowd);
+	cr_assert_eq(crowd_count_status(crowd, 200), LOGINS);
+	crowd_free(crowd);
+}
+
+static double ended(const struct server *server, const char *effect, const char *outcome)
+{
+	char series[256];
+
+	snprintf(series, sizeof(series), "tokenfirst_effects_total{effect=\"%s\",outcome=\"%s\"}", effect, outcome);
+	return metric_value(server, series);
+}
+
+/* The first stop: all of it in time, and every effect is delivered, kept or was dropped before. */
+static void stop_in_time(struct server *server)
+{
+	double delivered = ended(server, "good", "delivered");
+	double dropped = ended(server, "ping", "dropped");
+	int64_t began_us = harness_mono_us();
+
+	cr_assert_eq(server_stop(server), 0);
+	int64_t took_ms = (harness_mono_us() - began_us) / 1000;
+	json_int_t kept = stopped(server, "kept");
+	cr_log_warn("a drain of %d ms with %d durable effects and as many fire-and-forget ones owed to a dead "
+		    "destination took %lld ms, %lld kept",
+		DRAIN_MS, LOGINS, (long long)took_ms, (long long)kept);
+	cr_assert_lt(took_ms, DRAIN_MS + SLACK_MS);
+	cr_assert_eq(kept, count_rows(server, "state = 0"), "what is said to be kept is on disk");
+	cr_assert_eq(count_rows(server, "effect = 'bus' AND state = 0"), LOGINS);
+	json_int_t good = count_rows(server, "effect = 'good' AND state <> 0");
+	json_int_t pings = count_rows(server, "effect = 'ping' AND state = 0");
+	cr_assert_eq(good + count_rows(server, "effect = 'good' AND state = 0"), LOGINS);
+	/* what was delivered before the drain, and while it lasted */
+	cr_assert_leq(delivered + (double)stopped(server, "delivered"), (double)LOGINS);
+	cr_assert_geq(delivered + (double)stopped(server, "delivered"), (double)good);
+	cr_assert_eq(pings + (json_int_t)dropped, LOGINS, "%lld pings kept, %.0f dropped", (long long)pings, dropped);
+	cr_assert_eq(kept, LOGINS + pings + LOGINS - good);
+}
+
+/* A second signal, with all of it in the hands of workers: what was on disk still is, to the last row. */
+static void stop_at_once(struct server *server, struct peer *dead)
+{
+	json_int_t before = count_rows(server, "1");
+	size_t asked = peer_count(dead);
+
+	server_restart(server, NULL);
+	cr_assert(peer_wait(dead, asked + 1, SCENE_WAIT_MS));
+	server_signal(server, SIGTERM);
+	cr_assert(server_log_wait(server, "draining", 1, SCENE_WAIT_MS));
+	int64_t began_us = harness_mono_us();
+	server_signal(server, SIGTERM);
+	cr_assert_eq(server_wait(server, SERVER_STOP_MS), 1);
+	cr_assert_lt((harness_mono_us() - began_us) / 1000, AT_ONCE_MS);
+	cr_assert_eq(count_rows(server, "1"), before);
+	cr_assert_eq(count_rows(server, "effect = 'bus' AND state = 0"), LOGINS);
+}
+
+Test(drain, ten_thousand_pending_on_a_dead_destination)
+{
+	struct peer_step silent[] = {{.action = PEER_SILENT}};
+	struct peer *dead = peer_start(silent, 1), *good = peer_start(NULL, 0);
+	char *config = configuration(dead, good);
+	struct server *server = scene_server(config, NULL);
+
+	all_log_in(server);
+	stop_in_time(server);
+	stop_at_once(server, dead);
+
+	peer_script(dead, NULL, 0);
+	server_restart(server, NULL);
+	cr_assert(metric_wait_below(server, "tokenfirst_effects_pending{effect=\"bus\"}", 0, BACKLOG_WAIT_MS));
+	cr_assert(metric_wait_below(server, "tokenfirst_effects_pending{effect=\"ping\"}", 0, BACKLOG_WAIT_MS));
+	cr_assert_eq(ended(server, "bus", "delivered"), LOGINS);
+	cr_assert_eq(count_rows(server, "state = 0"), 0);
+	server_free(server);
+	peer_stop(dead);
+	peer_stop(good);
+	free(config);
+}
