@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "background/store/store.h"
 #include "tests/support/harness.h"
 #include "tests/support/inject.h"
 #include "tests/support/long_form.h"
 #include "tests/support/program.h"
 #include "tests/support/scratch.h"
+#include "tests/support/version_1.h"
 
-enum { EVENTS = 40, STRUCK_MS = 20000, SHORT_STEP = 24 };
+enum { STRUCK_MS = 20000, SHORT_STEP = 24 };
 
 TestSuite(migration, .timeout = 1500);
 
@@ -60,38 +60,6 @@ static void start_clear(struct start *start)
 	scratch_remove(&start->scratch);
 }
 
-static void execute(struct db *db, const char *sql)
-{
-	if (db_execute(db, sql) != 0)
-		harness_fail("%s: %s", sql, db_message(db));
-}
-
-/* A store of version 1 as a server leaves it: events with a delivered, a dead, and a waiting effect each. */
-static void make_version_1(const struct start *start)
-{
-	struct db *db = NULL;
-	char why[256] = "";
-	char sql[1024];
-
-	if (db_open(start->scratch.url, DB_WRITER, &db) != 0 || schema_migrate_to(db, 1, why) != 0)
-		harness_fail("a store of version 1: %s", why);
-	for (int i = 1; i <= EVENTS; i++) {
-		snprintf(sql, sizeof(sql),
-			"INSERT INTO events VALUES (%d, '%026d', 'user.login', 7, 'alice', '{}', '', '', 1000);"
-			"INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms, settled_ms,"
-			" cause, reason, log) VALUES"
-			" (%d, 'bus', 'durable', 1, 1, 1000, 1000, 2000, '', '', '[1]'),"
-			" (%d, 'crm', 'durable', 2, 1, 1000, 1000, 2000, 'condemned', 'HTTP 400', '[1]'),"
-			" (%d, 'email', 'durable', 0, %d, %d, 1000, 0, '', '%s', '%s')",
-			i, i, i, i, i, i % 2, 1000 + i, i % 2 ? "HTTP 500" : "", i % 2 ? "[1]" : "[]");
-		execute(db, sql);
-	}
-	snprintf(sql, sizeof(sql), "INSERT INTO counters VALUES ('crm', 'condemned', %d), ('email', 'pending', %d)",
-		EVENTS, EVENTS);
-	execute(db, sql);
-	db_close(db);
-}
-
 static void start_again(const struct start *start)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock"};
@@ -102,7 +70,7 @@ static void start_again(const struct start *start)
 		unlink(path);
 	}
 	if (start->version_1)
-		make_version_1(start);
+		version_1_make(start->scratch.url);
 }
 
 /* A user is added, which opens the store, writes and closes it: the exit code, or minus the signal. */
