@@ -4,11 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "config/limits.h"
 
 /* Of a reply that has several, which is none of its rights (RFC 9110 5.3), so many are looked at. */
 enum { RETRY_AFTERS = 4, RETRY_AFTER_SIZE = 64 };
+
+/* Connections of one mail handle: curl keeps at most five of them. */
+enum { MAIL_SOCKETS = 8 };
 
 struct transfer {
 	CURL *easy;
@@ -24,6 +29,8 @@ struct transfer {
 	int64_t now_ms;
 	char retry_after[RETRY_AFTERS][RETRY_AFTER_SIZE];
 	size_t retry_after_count;
+	curl_socket_t sockets[MAIL_SOCKETS]; /* of a mail handle, open */
+	size_t socket_count;
 };
 
 struct transfer *transfer_new(void)
@@ -41,11 +48,42 @@ struct transfer *transfer_new(void)
 	return transfer;
 }
 
+/*
+ * curl ends an SMTP connection with QUIT and waits for the reply to it, up to two minutes, whatever the time-outs say
+ * (smtp_disconnect in its lib/smtp.c): within a transfer that was refused, and in curl_easy_cleanup. With
+ * nothing to be read any more it says QUIT and goes.
+ */
+static void shut_sockets(struct transfer *transfer, int how)
+{
+	for (size_t i = 0; i < transfer->socket_count; i++)
+		(void)shutdown(transfer->sockets[i], how);
+}
+
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	struct transfer *transfer = arg;
+	(void)purpose;
+	if (transfer->socket_count == MAIL_SOCKETS)
+		return CURL_SOCKOPT_ERROR;
+	transfer->sockets[transfer->socket_count++] = fd;
+	return CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+	struct transfer *transfer = arg;
+	for (size_t i = 0; i < transfer->socket_count; i++)
+		if (transfer->sockets[i] == fd)
+			transfer->sockets[i] = transfer->sockets[--transfer->socket_count];
+	return close(fd);
+}
+
 void transfer_free(struct transfer *transfer)
 {
 	if (transfer == NULL)
 		return;
 	transfer_abort(transfer);
+	shut_sockets(transfer, SHUT_RD);
 	transfer_clear(transfer);
 	buf_release(&transfer->reply);
 	if (transfer->easy != NULL)
@@ -146,6 +184,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, voi
 		transfer->after_recipient = true;
 	/* after a refusal curl says QUIT on the same handle */
 	transfer->leaving = strncasecmp(bytes, "QUIT", 4) == 0;
+	if (transfer->leaving)
+		shut_sockets(transfer, SHUT_RD);
 	return 0;
 }
 
@@ -263,6 +303,10 @@ static int set_mail(struct transfer *transfer, const struct effect_config *confi
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer) != CURLE_OK;
 	if (config->auth.type == AUTH_BASIC) {
 		failed += curl_easy_setopt(easy, CURLOPT_USERNAME, config->auth.username) != CURLE_OK;
 		failed += curl_easy_setopt(easy, CURLOPT_PASSWORD, config->auth.password) != CURLE_OK;
@@ -393,6 +437,9 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
 	transfer->multi = NULL;
 
+	/* curl keeps a connection whose last reply it gave up waiting for: that must not answer the next mail */
+	if (result != CURLE_OK)
+		shut_sockets(transfer, SHUT_RDWR);
 	enum transport transport = transport_of(transfer, result);
 	transfer->left_resolver = transport == TRANSPORT_DNS && result == CURLE_OPERATION_TIMEDOUT;
 	cut_time(transfer->error);
