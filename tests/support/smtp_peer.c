@@ -9,7 +9,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/links.h"
 
-enum { LINE_MAX_BYTES = 4096, MESSAGE_MAX = 4 << 20 };
+enum { LINE_MAX_BYTES = 4096, DRIP_MS = 20, MESSAGE_MAX = 4 << 20 };
 
 struct smtp_peer {
 	struct links *links;
@@ -83,6 +83,28 @@ static const char *stage_text(const struct session *s, enum smtp_stage stage)
 	return scripted == NULL ? normal[stage] : scripted;
 }
 
+/* Until the client leaves. False: it is none of these. */
+static bool say_without_end(struct session *s, const char *text, const char *usual)
+{
+	static const char line[] = "-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
+	const size_t x_len = sizeof(line) - 4;
+
+	if (strcmp(text, SMTP_PEER_DRIP) == 0) {
+		for (bool on = link_write(s->link, usual, 4); on; on = link_write(s->link, "x", 1))
+			if (!link_sleep(s->link, DRIP_MS))
+				break;
+	} else if (strcmp(text, SMTP_PEER_LINE) == 0) {
+		for (bool on = link_write(s->link, usual, 4); on; on = link_write(s->link, line + 1, x_len))
+			;
+	} else if (strcmp(text, SMTP_PEER_ENDLESS) == 0) {
+		while (link_write(s->link, usual, 3) && link_write(s->link, line, sizeof(line) - 1))
+			;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 /* Plays a stage. `ret_code` is the first digit of the reply. False: the connection ends. */
 static bool stage_play(struct session *s, enum smtp_stage stage, int *ret_code)
 {
@@ -98,6 +120,8 @@ static bool stage_play(struct session *s, enum smtp_stage stage, int *ret_code)
 		link_linger(s->link);
 		return false;
 	}
+	if (say_without_end(s, text, normal[stage]))
+		return false;
 	*ret_code = text[0] - '0';
 	return say(s, text);
 }
@@ -193,6 +217,8 @@ static bool command(struct session *s, const char *line)
 	if (strcasecmp(line, "RSET") == 0 || strncasecmp(line, "NOOP", 4) == 0)
 		return say(s, "250 2.0.0 fine");
 	if (strcasecmp(line, "QUIT") == 0) {
+		if (s->script.stalls_at_quit)
+			link_linger(s->link);
 		say(s, "221 2.0.0 bye");
 		return false;
 	}

@@ -25,10 +25,15 @@ enum smtp_stage { SMTP_GREETING, SMTP_EHLO, SMTP_MAIL, SMTP_RCPT, SMTP_DATA, SMT
 /* NULL: the normal reply. Else the reply without its CR LF ("550 5.1.1 no such user"), or one of these: */
 #define SMTP_PEER_DROP	"drop"	/* closes the connection without a word */
 #define SMTP_PEER_STALL "stall" /* says nothing more until the client leaves */
+/* These have the code of the normal reply, and no end: */
+#define SMTP_PEER_DRIP	  "drip"    /* one line, a byte each 20 ms */
+#define SMTP_PEER_LINE	  "line"    /* one line, as fast as it is read */
+#define SMTP_PEER_ENDLESS "endless" /* lines that say that one more comes, as fast as they are read */
 
 struct smtp_script {
 	const char *replies[SMTP_STAGES];
 	int64_t delay_ms[SMTP_STAGES];
+	bool stalls_at_quit; /* no reply to QUIT, and the connection stays open */
 };
 
 struct smtp_mail {
