@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +20,15 @@
 
 #include "tests/support/harness.h"
 
-enum { DNS_PORT = 53, ADDRESSES = 200 };
+enum { DNS_PORT = 53, DNS_HEADER = 12, ADDRESSES = 200, POLL_MS = 50 };
 
 struct black_hole {
 	int fd;
 	bool root;
+	bool refuses;
+	pthread_t thread; /* where it refuses */
+	atomic_bool stopping;
+	atomic_size_t refused;
 	char address[INET_ADDRSTRLEN];
 	char resolv_conf[PATH_MAX];
 	char nsswitch_conf[PATH_MAX];
@@ -106,10 +113,45 @@ int black_hole_enter(const struct black_hole *hole)
 	return 0;
 }
 
+/* The query itself, made into an answer: the question stays, and there is nothing more. */
+static void *refuse(void *arg)
+{
+	struct black_hole *hole = arg;
+	struct pollfd wait = {.fd = hole->fd, .events = POLLIN};
+	unsigned char query[512];
+
+	while (!atomic_load(&hole->stopping)) {
+		struct sockaddr_in from;
+		socklen_t from_len = sizeof(from);
+
+		if (poll(&wait, 1, POLL_MS) <= 0)
+			continue;
+		ssize_t n = recvfrom(hole->fd, query, sizeof(query), 0, (struct sockaddr *)&from, &from_len);
+		if (n < DNS_HEADER)
+			continue;
+		query[2] |= 0x80; /* a response */
+		query[3] = 0x83;  /* recursion available, no such name */
+		query[11] = 0;	  /* no additional records */
+		if (sendto(hole->fd, query, (size_t)n, 0, (struct sockaddr *)&from, from_len) == n)
+			atomic_fetch_add(&hole->refused, 1);
+	}
+	return NULL;
+}
+
+void black_hole_refuse(struct black_hole *hole)
+{
+	if (pthread_create(&hole->thread, NULL, refuse, hole) != 0)
+		harness_fail("no thread for a name server");
+	hole->refuses = true;
+}
+
 size_t black_hole_queries(struct black_hole *hole)
 {
 	char query[512];
-	size_t count = 0;
+	size_t count = atomic_exchange(&hole->refused, 0);
+
+	if (hole->refuses)
+		return count;
 
 	while (recv(hole->fd, query, sizeof(query), 0) >= 0)
 		count++;
@@ -120,6 +162,9 @@ void black_hole_close(struct black_hole *hole)
 {
 	if (hole == NULL)
 		return;
+	atomic_store(&hole->stopping, true);
+	if (hole->refuses)
+		pthread_join(hole->thread, NULL);
 	if (hole->fd >= 0)
 		close(hole->fd);
 	unlink(hole->resolv_conf);

@@ -20,7 +20,9 @@ bool black_hole_possible(void);
 struct black_hole *black_hole_open(const char *folder);
 /* In a forked child, before exec (async-signal-safe). 0 or -1 and errno. */
 int black_hole_enter(const struct black_hole *hole);
-/* Queries swallowed since the last call: shows that the child really asked. */
+/* From now on every query is answered, by a thread: there is no such name (RFC 1035 4.1.1, RCODE 3). Once. */
+void black_hole_refuse(struct black_hole *hole);
+/* Queries swallowed, or refused, since the last call: shows that the child really asked. */
 size_t black_hole_queries(struct black_hole *hole);
 void black_hole_close(struct black_hole *hole); /* NULL is fine */
 
