@@ -229,3 +229,44 @@ Test(mail, a_connection_is_used_again)
 	cr_assert_eq(metric_value(office.server, "tokenfirst_transfer_connections_total{reused=\"true\"}"), 2);
 	close_office(&office);
 }
+
+/* Many at once: the peer sees no more connections than may be in flight, and all mails come over those. */
+Test(mail, many_mails_share_a_few_connections)
+{
+	enum { MAILS = 60, IN_FLIGHT = 4 };
+	struct post_office office;
+
+	open_office(&office, NULL, 0, ",'max_in_flight':4");
+	for (size_t i = 0; i < MAILS; i++)
+		(void)log_in(&office);
+	cr_assert(smtp_peer_wait(office.smtp, MAILS, SCENE_WAIT_MS));
+	cr_assert_eq(smtp_peer_count(office.smtp), MAILS);
+	cr_assert_leq(smtp_peer_connections(office.smtp), IN_FLIGHT);
+	cr_assert_eq(metric_value(office.server, "tokenfirst_transfer_connections_total{reused=\"false\"}"),
+		(double)smtp_peer_connections(office.smtp));
+	close_office(&office);
+}
+
+/* The name is for people; the envelope has the address alone. */
+Test(mail, a_sender_with_a_name)
+{
+	struct post_office office;
+	struct smtp_mail mail;
+	char url[SMTP_PEER_URL];
+
+	office.smtp = smtp_peer_start(NULL, 0);
+	office.config = scene_text("{'password':{'memory_kib':8,'passes':1}, 'effects':{'email':{'type':'email',"
+				   "'on':['user.login'],'delivery':'durable','url':'%s',"
+				   "'from':'Shop, Inc. <auth@example.com>','to':'staff@example.com'}}}",
+		smtp_peer_url(office.smtp, url));
+	office.server = scene_server(office.config, NULL);
+	(void)log_in(&office);
+	cr_assert(smtp_peer_wait(office.smtp, 1, SCENE_WAIT_MS));
+	mail = smtp_peer_mail(office.smtp, 0);
+	cr_assert_str_eq(mail.sender, "auth@example.com");
+	cr_assert_str_eq(mail.recipients[0], "staff@example.com");
+	cr_assert_eq(mail.recipient_count, 1);
+	cr_assert_not_null(strstr(mail.message, "From: \"Shop, Inc.\" <auth@example.com>\r\n"));
+	cr_assert_not_null(strstr(mail.message, "Auto-Submitted: auto-generated\r\n"));
+	close_office(&office);
+}

@@ -204,3 +204,30 @@ Test(template, an_event_type_never_leads_out_of_the_folder)
 	cr_expect_null(text);
 	scratch_remove(&scratch);
 }
+
+Test(template, in_a_chat_values_are_escaped_and_the_template_is_not)
+{
+	cr_assert_str_eq(expanded("<!here> & {{request.user_agent}}", TEMPLATE_CHAT),
+		"<!here> & &lt;b title='x' lang=\"y\"&gt;&amp; next");
+}
+
+Test(template, in_a_url_values_are_percent_encoded_and_the_template_is_not)
+{
+	cr_assert_str_eq(expanded("https://a/?b=c&d={{request.user_agent}}", TEMPLATE_URL),
+		"https://a/?b=c&d=%3Cb%20title%3D%27x%27%20lang%3D%22y%22%3E%26%0Anext");
+	cr_assert_str_eq(expanded("{{request.ip}}{{user.email}}", TEMPLATE_URL), "127.0.0.1");
+}
+
+Test(template, one_name_and_nothing_else)
+{
+	static const char *const others[] = {
+		"", "a", "{{a}}b", "b{{a}}", "{{a}}{{b}}", "{{a}} ", "{{}}", "{{a", "{{a b}}", "{{.a}}"};
+	const char *name;
+	size_t len;
+
+	cr_assert(template_name("{{ customer.email }}", &name, &len));
+	cr_assert_eq(len, strlen("customer.email"));
+	cr_assert_eq(strncmp(name, "customer.email", len), 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		cr_assert_not(template_name(others[i], &name, &len), "%s", others[i]);
+}
