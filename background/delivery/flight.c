@@ -92,6 +92,7 @@ static void landed(struct worker *worker, const struct item *item)
 		return;
 	}
 	worker->suspect = NULL;
+	worker->suspects_wait = true; /* the next one, perhaps: nothing else would wake this worker for it */
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 }
 

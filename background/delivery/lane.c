@@ -193,6 +193,12 @@ int64_t lane_suspect_since_ms(const struct lane *lane)
 	return lane->suspect_since_ms;
 }
 
+bool lane_suspect_may_begin(const struct lane *lane, int64_t now_ms)
+{
+	return lineup_has_suspect(&lane->lineup) && parked_until_ms(lane) <= now_ms &&
+	       bucket_due_ms(&lane->bucket) <= now_ms;
+}
+
 static enum breaker_result breaker_result(enum verdict_kind kind)
 {
 	switch (kind) {

@@ -77,6 +77,8 @@ struct item *lane_start_suspect(struct lane *lane, int64_t now_ms);
  * last". 0: none could. After one has begun the next one waits anew, so that suspects can't keep all others from flying.
  */
 int64_t lane_suspect_since_ms(const struct lane *lane);
+/* Whether it could begin now if nothing else were in flight: to be known before all others are kept from flying for it. */
+bool lane_suspect_may_begin(const struct lane *lane, int64_t now_ms);
 
 /* What becomes of an item whose attempt ended (or that could not be sent at all). */
 enum lane_action { LANE_DELIVERED, LANE_AGAIN, LANE_DEAD, LANE_SKIPPED };

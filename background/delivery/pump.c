@@ -67,12 +67,13 @@ void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
 }
 
 /* The lane whose suspect has waited longest; NULL: none has one that could begin. */
-static struct lane *suspected(struct worker *worker)
+static struct lane *suspected(struct worker *worker, int64_t now_ms)
 {
 	struct lane *first = NULL;
 	for (size_t i = 0; i < worker->lane_count; i++) {
 		int64_t since_ms = lane_suspect_since_ms(worker->lanes[i]);
-		if (since_ms > 0 && (first == NULL || since_ms < lane_suspect_since_ms(first)))
+		if (since_ms > 0 && lane_suspect_may_begin(worker->lanes[i], now_ms) &&
+			(first == NULL || since_ms < lane_suspect_since_ms(first)))
 			first = worker->lanes[i];
 	}
 	return first;
@@ -81,7 +82,8 @@ static struct lane *suspected(struct worker *worker)
 void pump_suspects(struct worker *worker, int64_t now_ms, int64_t now_us)
 {
 	struct quarantine *gate = worker->options.quarantine;
-	struct lane *lane = worker->suspect == NULL && !atomic_load(&worker->draining) ? suspected(worker) : NULL;
+	struct lane *lane =
+		worker->suspect == NULL && !atomic_load(&worker->draining) ? suspected(worker, now_ms) : NULL;
 	worker->suspects_wait = lane != NULL;
 	if (worker->suspect != NULL)
 		return;

@@ -201,7 +201,7 @@ Test(faults, a_410_pauses_the_target)
 	scene_set(&scene, steps, COUNT(steps), "{'effects':{'bus':{'breaker':{'open_for':'10ms'}}}}");
 	first = scene_login(&scene);
 	cr_assert(server_log_wait(
-		scene.server, "target is gone: its effects wait until the next start", 1, SCENE_WAIT_MS));
+		scene.server, "target is gone: its effects wait until it is resumed", 1, SCENE_WAIT_MS));
 	second = scene_login(&scene);
 	cr_assert(metric_wait(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}", 2, SCENE_WAIT_MS));
 	cr_assert_eq(metric_value(scene.server, BREAKER), 2);
@@ -212,9 +212,13 @@ Test(faults, a_410_pauses_the_target)
 	cr_assert_eq(peer_count(scene.peer), 1);
 	cr_assert_eq(server_stop(scene.server), 0);
 	cr_assert_eq(peer_count(scene.peer), 1);
-	server_restart(scene.server, NULL);
-	json_decref(delivered(&scene, &first));
-	json_decref(delivered(&scene, &second));
+	server_restart(scene.server, NULL); /* which does not ask it again */
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_target_paused{effect=\"bus\"}"), 1);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_pending{effect=\"bus\"}"), 2);
+	event = api_event(scene.server, &second);
+	cr_assert_not_null(strstr(scene_member(api_event_effect(event, "bus"), "waits_for"), "paused"));
+	json_decref(event);
+	cr_assert_eq(peer_count(scene.peer), 1);
 	scene_clear(&scene);
 }
 

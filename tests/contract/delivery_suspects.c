@@ -1,0 +1,182 @@
+/* Effects that were in flight when the process ended: sent alone and last, and set aside when they end it alone. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/clock.h"
+#include "config/limits.h"
+#include "tests/support/delivery_scene.h"
+#include "tests/support/harness.h"
+#include "tests/support/outbox_rows.h"
+#include "tests/support/peer.h"
+
+enum { SUSPECTS = 3, OTHERS = 20, ANSWER_MS = 60 };
+
+TestSuite(delivery_suspects, .timeout = 60);
+
+static struct delivery_scene scene;
+static struct peer *peer;
+static char url[PEER_TEXT];
+
+/* Past runs of the process that ended while these rows were in flight. */
+struct past {
+	int64_t first_row, last_row;
+	int crashes;
+	bool alone; /* at the last of them */
+};
+
+static int note_past(struct db *db, void *arg)
+{
+	const struct past *past = arg;
+
+	for (int64_t row = past->first_row; row <= past->last_row; row++)
+		for (int crash = 0; crash < past->crashes; crash++) {
+			const struct started started = {
+				.row = row, .attempt = 10 + crash, .alone = past->alone && crash == past->crashes - 1};
+			int err = outbox_mark_started(db, 1000 + crash, &started, 1);
+			if (err != 0)
+				return err;
+		}
+	return 0;
+}
+
+/* So many effects, all of them still owed when the process has "ended". */
+static void begin(size_t effects, const struct past *past, const char *other)
+{
+	struct peer_step silent[] = {{.action = PEER_SILENT}}, well[] = {{.delay_ms = ANSWER_MS}};
+
+	peer = peer_start(silent, 1);
+	peer_url(peer, "/", url);
+	delivery_scene_make(
+		&scene, (struct delivery_effect[]){{.url = url}, {.name = "other", .url = url, .more = other}}, 2);
+	delivery_scene_burst(&scene, effects);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, other == NULL ? 2 * effects : effects);
+	cr_assert_eq(committer_start(scene.opened.store, scene.opened.metrics, &scene.opened.committer), 0);
+	cr_assert_eq(committer_run(scene.opened.committer, note_past, (void *)past), 0);
+	peer_script(peer, well, 1);
+}
+
+static void finish(void)
+{
+	delivery_scene_remove(&scene);
+	peer_stop(peer);
+}
+
+static const char *key_of(size_t request, char key[PEER_TEXT])
+{
+	struct peer_request got = peer_request(peer, request);
+
+	return peer_header(&got, "Idempotency-Key", key);
+}
+
+static uint64_t delivered(void)
+{
+	return delivery_scene_ended(&scene, "bus", "delivered") + delivery_scene_ended(&scene, "other", "delivered");
+}
+
+static void await_delivered(uint64_t count)
+{
+	for (int i = 0; i < DELIVERY_WAIT_MS && delivered() < count; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(delivered(), count);
+}
+
+/*
+ * The rows of an event are side by side: 1 is the first one's "bus", 2 its "other". Each suspect has the peer to itself:
+ * no other request comes while it is being answered.
+ */
+Test(delivery_suspects, are_sent_alone_and_last)
+{
+	const struct past past = {.first_row = 1, .last_row = SUSPECTS, .crashes = LIMIT_CRASHES};
+	char key[PEER_TEXT], suspects[SUSPECTS][PEER_TEXT];
+	size_t before, seen = 0;
+
+	begin(OTHERS, &past, NULL);
+	before = peer_count(peer);
+	delivery_scene_start(&scene);
+	await_delivered(2 * OTHERS);
+	cr_assert_eq(peer_count(peer), before + 2 * OTHERS);
+	for (size_t i = before + 2 * OTHERS - SUSPECTS; i < before + 2 * OTHERS; i++) {
+		struct peer_request last = peer_request(peer, i), former = peer_request(peer, i - 1);
+
+		snprintf(suspects[seen++], PEER_TEXT, "%s", key_of(i, key));
+		cr_assert_geq(
+			last.arrived_us - former.arrived_us, (ANSWER_MS - 10) * 1000, "request %zu was not alone", i);
+	}
+	/* the first two events have the first rows */
+	for (size_t i = 0; i < SUSPECTS; i++)
+		for (size_t j = before; j < before + 2 * OTHERS - SUSPECTS; j++)
+			cr_assert_str_neq(key_of(j, key), suspects[i]);
+	cr_assert_eq(delivery_scene_pending(&scene, "bus"), 0);
+	finish();
+}
+
+/* One crash, as any machine has it, makes nobody a suspect. */
+Test(delivery_suspects, one_crash_is_none_of_their_doing)
+{
+	const struct past past = {.first_row = 1, .last_row = 2 * OTHERS, .crashes = LIMIT_CRASHES - 1};
+	size_t before;
+
+	begin(OTHERS, &past, NULL);
+	before = peer_count(peer);
+	delivery_scene_start(&scene);
+	cr_assert(peer_wait(peer, before + 2, DELIVERY_WAIT_MS));
+	struct peer_request first = peer_request(peer, before), second = peer_request(peer, before + 1);
+	cr_assert_lt(second.arrived_us - first.arrived_us, ANSWER_MS * 1000 / 2);
+	await_delivered(2 * OTHERS);
+	finish();
+}
+
+/* It ended the process while nothing else was sent: that is proof, and it is not sent again. */
+Test(delivery_suspects, poison_is_set_aside)
+{
+	const struct past past = {.first_row = 1, .last_row = 1, .crashes = LIMIT_CRASHES, .alone = true};
+	size_t before;
+
+	begin(1, &past, NULL);
+	before = peer_count(peer);
+	delivery_scene_start(&scene);
+	cr_assert(delivery_scene_await_ended(&scene, "bus", "dead", 1));
+	cr_assert(delivery_scene_await_ended(&scene, "other", "delivered", 1));
+	cr_assert_eq(peer_count(peer), before + 1);
+	cr_assert_eq(outbox_rows_count(scene.reader, "bus", CAUSE_POISON), 1);
+	for (size_t i = 0; i < CAUSE_COUNT; i++)
+		cr_assert_eq(gauge_get(delivery_scene_target(&scene, "bus")->dead[i]),
+			strcmp(target_causes[i], CAUSE_POISON) == 0 ? 1 : 0);
+	finish();
+}
+
+/* What a suspect would do is on disk before it is sent: so a process that ends at once leaves the proof. */
+Test(delivery_suspects, the_mark_is_durable_before_the_request)
+{
+	const struct past past = {.first_row = 1, .last_row = 1, .crashes = LIMIT_CRASHES};
+	struct peer_step silent[] = {{.action = PEER_SILENT}};
+	size_t before;
+
+	begin(1, &past, "{'on':['none']}");
+	peer_script(peer, silent, 1);
+	before = peer_count(peer);
+	delivery_scene_start(&scene);
+	cr_assert(peer_wait(peer, before + 1, DELIVERY_WAIT_MS));
+	cr_assert_eq(outbox_rows_number(scene.reader, "SELECT started_run < 0 FROM effects WHERE id = 1"), 1);
+	finish();
+}
+
+/* However many there are, a stop does not wait for them, and what it breaks off is no crash. */
+Test(delivery_suspects, a_stop_does_not_wait_for_them)
+{
+	const struct past past = {.first_row = 1, .last_row = 10, .crashes = LIMIT_CRASHES};
+
+	begin(5, &past, NULL);
+	delivery_scene_start(&scene);
+	cr_assert(delivery_scene_await_ended(&scene, "bus", "delivered", 1));
+	int64_t began_us = harness_mono_us();
+	cr_assert_gt(delivery_scene_stop(&scene, 5000).kept, 0);
+	cr_assert_lt(harness_mono_us() - began_us, 3 * 1000 * 1000);
+	cr_assert_eq(outbox_rows_number(scene.reader,
+			     "SELECT COUNT(*) FROM effects WHERE started_run < 1000 AND started_run <> 0"),
+		0);
+	delivery_scene_start(&scene);
+	await_delivered(10);
+	finish();
+}
