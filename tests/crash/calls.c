@@ -126,7 +126,8 @@ static void fail_at(struct stage *stage, const struct inject_fault *fault, struc
 	stage_open(stage);
 	struct inject *inject = inject_attach(inject_thread(server_pid(stage->scene.server), "committer"), fault);
 	stage_play(stage, fault->from_then_on);
-	if (fault->from_then_on)
+	/* ftruncate only tidies up after a checkpoint, which may fail and is repeated */
+	if (fault->from_then_on && strcmp(fault->call, "ftruncate") != 0)
 		check_refusal(stage, where);
 	inject_detach(inject, &calls);
 	cr_assert_gt(calls.injected, 0, "%s: it did not strike", where);

@@ -31,6 +31,8 @@ struct name {
 static struct {
 	pthread_mutex_t lock; /* guards all */
 	bool on;
+	int failing; /* syncs of 100 */
+	unsigned seed;
 	struct operation operations[POWER_OPERATIONS];
 	size_t count, syncs;
 	struct name names[POWER_FILES];
@@ -116,6 +118,27 @@ void power_tape_remove(const char *path, bool sync_folder)
 		}
 	}
 	pthread_mutex_unlock(&tape.lock);
+}
+
+void power_tape_fail_syncs(int percent)
+{
+	pthread_mutex_lock(&tape.lock);
+	tape.failing = percent;
+	tape.seed = (unsigned)harness_mono_us();
+	pthread_mutex_unlock(&tape.lock);
+}
+
+bool power_tape_sync(int file, bool sync_folder)
+{
+	if (file < 0)
+		return true;
+	pthread_mutex_lock(&tape.lock);
+	bool failed = rand_r(&tape.seed) % 100 < tape.failing;
+	note(failed ? POWER_SYNC_FAILED : POWER_SYNC, file, 0, NULL, 0);
+	if (!failed && sync_folder)
+		note(POWER_SYNC_FOLDER, file, 0, NULL, 0);
+	pthread_mutex_unlock(&tape.lock);
+	return !failed;
 }
 
 void power_tape_record(void)
@@ -204,24 +227,33 @@ static void put_torn(
 	}
 }
 
+/* Whether the first sync of its file after an operation is there by then, and did not fail. */
+static bool covered(size_t operation, size_t after)
+{
+	for (size_t i = operation; i < after; i++) {
+		const struct operation *o = &tape.operations[i];
+		if (o->file == tape.operations[operation].file &&
+			(o->kind == POWER_SYNC || o->kind == POWER_SYNC_FAILED))
+			return o->kind == POWER_SYNC;
+	}
+	return false;
+}
+
 /* What a file holds after the cut. */
 static size_t content(int file, const struct power_cut *cut, unsigned *seed, unsigned char *image)
 {
-	size_t synced = 0;
 	size_t size = 0;
 
-	for (size_t i = 0; i < cut->after; i++)
-		if (tape.operations[i].file == file && tape.operations[i].kind == POWER_SYNC)
-			synced = i;
 	for (size_t i = 0; i < cut->after; i++) {
 		const struct operation *o = &tape.operations[i];
-		if (o->file != file)
+		if (o->file != file || (o->kind != POWER_WRITE && o->kind != POWER_TRUNCATE))
 			continue;
-		if (o->kind == POWER_WRITE && i < synced)
+		bool safe = covered(i, cut->after);
+		if (o->kind == POWER_WRITE && safe)
 			put(image, &size, (size_t)o->offset, o->bytes, o->len);
 		else if (o->kind == POWER_WRITE)
 			put_torn(image, &size, o, cut, seed);
-		else if (o->kind == POWER_TRUNCATE && (i < synced || kept(cut, seed)))
+		else if (safe || kept(cut, seed))
 			set_size(image, &size, (size_t)o->offset);
 	}
 	return size;

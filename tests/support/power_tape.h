@@ -7,6 +7,10 @@
  * (Bytes beside those that are written stay as they were: SQLite takes that for granted too, "powersafe overwrite" in
  * https://www.sqlite.org/psow.html.)
  *
+ * A sync may also be made to fail. What it should have covered is then as if it were written, and yet no later sync covers
+ * it: so do real systems (https://www.usenix.org/conference/atc20/presentation/rebello, "Can applications recover from
+ * fsync failures?").
+ *
  * Files are known by the last part of their names: one store at a time. Any thread; what fails ends the process.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_POWER_TAPE_H
@@ -30,9 +34,22 @@ void power_tape_stop(void);
 /* For the VFS: the number of a file that was opened, a new one if there was none of that name; -1: not recorded. */
 int power_tape_open(const char *path);
 void power_tape_remove(const char *path, bool sync_folder);
-enum power_kind { POWER_WRITE, POWER_TRUNCATE, POWER_SYNC, POWER_CREATE, POWER_REMOVE, POWER_SYNC_FOLDER };
+enum power_kind {
+	POWER_WRITE,
+	POWER_TRUNCATE,
+	POWER_SYNC,
+	POWER_SYNC_FAILED,
+	POWER_CREATE,
+	POWER_REMOVE,
+	POWER_SYNC_FOLDER
+};
 /* `offset` of a truncation: the new size. The bytes are copied. Nothing for file -1. */
 void power_tape_note(enum power_kind kind, int file, int64_t offset, const void *bytes, size_t len);
+
+/* Of 100 syncs, those that fail from now on. */
+void power_tape_fail_syncs(int percent);
+/* For the VFS: notes a sync; false: it fails. */
+bool power_tape_sync(int file, bool sync_folder);
 
 /* How many operations there were so far: a place in time. */
 size_t power_tape_now(void);

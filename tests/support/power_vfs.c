@@ -55,9 +55,8 @@ static int file_sync(sqlite3_file *file, int flags)
 	struct power_file *f = (struct power_file *)file;
 
 	(void)flags;
-	power_tape_note(POWER_SYNC, f->number, 0, NULL, 0);
-	if (f->sync_folder)
-		power_tape_note(POWER_SYNC_FOLDER, f->number, 0, NULL, 0);
+	if (!power_tape_sync(f->number, f->sync_folder))
+		return SQLITE_IOERR_FSYNC;
 	f->sync_folder = false;
 	return SQLITE_OK;
 }

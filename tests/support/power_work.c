@@ -109,9 +109,12 @@ static void *member_main(void *arg)
 			.settled = SIZE_MAX,
 			.mark = {.run = mark, .done = marked, .arg = login},
 			.settle = {.run = settle, .done = settled, .arg = login}};
-		if (committer_run_then(member->work->committer, power_work_add, added, login) != 0 ||
-			committer_post_unhurried(member->work->committer, &login->mark) != 0 ||
-			committer_post_unhurried(member->work->committer, &login->settle) != 0)
+		int err = committer_run_then(member->work->committer, power_work_add, added, login);
+		if (err == 0)
+			err = committer_post_unhurried(member->work->committer, &login->mark);
+		if (err == 0)
+			err = committer_post_unhurried(member->work->committer, &login->settle);
+		if (err != 0 && (err != ERR_STORE || member->work->failing == 0))
 			harness_fail("login %d is refused", login->number);
 	}
 	return NULL;
@@ -134,6 +137,7 @@ static void work_run(struct power_work *work, int run)
 		db_execute(store_writer(work->store), work->pragmas) != 0 ||
 		committer_start(work->store, work->metrics, &work->committer) != 0)
 		harness_fail("no committer");
+	power_tape_fail_syncs(work->failing);
 	for (int i = 0; i < THREADS; i++) {
 		members[i] = (struct member){.work = work, .first = run * EVENTS + i * EACH};
 		if (pthread_create(&members[i].thread, NULL, member_main, &members[i]) != 0)
@@ -143,9 +147,10 @@ static void work_run(struct power_work *work, int run)
 		pthread_join(members[i].thread, NULL);
 	committer_stop(work->committer);
 	store_close(work->store);
+	power_tape_fail_syncs(0);
 }
 
-struct power_work *power_work_record(const char *pragmas)
+struct power_work *power_work_record(const char *pragmas, int failing)
 {
 	struct power_work *work = calloc(1, sizeof(*work));
 
@@ -153,6 +158,7 @@ struct power_work *power_work_record(const char *pragmas)
 		harness_fail("out of memory");
 	clock_start();
 	work->pragmas = pragmas;
+	work->failing = failing;
 	work->metrics = metrics_new();
 	scratch_make(&work->scratch);
 	power_tape_record();

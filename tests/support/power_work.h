@@ -33,13 +33,17 @@ struct power_work {
 	struct metrics *metrics;
 	struct committer *committer;
 	const char *pragmas;
+	int failing;
 	int64_t run;
 	size_t begun[POWER_WORK_RUNS]; /* places in time */
 	struct power_login logins[POWER_WORK_LOGINS];
 };
 
-/* Plays and records, from before there was a file; `pragmas`: told to the writer first. Free it. */
-struct power_work *power_work_record(const char *pragmas);
+/*
+ * Plays and records, from before there was a file. `pragmas`: told to the writer first. `failing`: of 100 syncs, those that
+ * fail while there is a committer; a login that is refused then is left. Free it.
+ */
+struct power_work *power_work_record(const char *pragmas, int failing);
 
 /* A commit job: the event with all effects of a login, whose `number` is set. */
 int power_work_add(struct db *db, void *arg);
