@@ -95,8 +95,8 @@ static void close_again(struct breaker *breaker)
 /* From open_for to a quarter more, both ends included. */
 static int64_t open_for_ms(const struct breaker_config *config, uint32_t random)
 {
-	double more = (double)random / ((double)UINT32_MAX + 1.0) * (double)(config->open_for_ms / 4 + 1);
-	return config->open_for_ms + (int64_t)more;
+	int64_t most = config->open_for_ms / 4;
+	return config->open_for_ms + (int64_t)((double)random / ((double)UINT32_MAX + 1.0) * (double)(most + 1));
 }
 
 bool breaker_end(struct breaker *breaker, const struct breaker_config *config, enum breaker_result result, bool probe,
