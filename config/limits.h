@@ -74,7 +74,7 @@
 /* store */
 #define LIMIT_COMMIT_JOBS	  256	     /* jobs in one transaction; the rest wait for the next */
 #define LIMIT_COMMIT_QUEUE	  16384	     /* jobs waiting; more are refused with ERR_LIMIT */
-#define LIMIT_DB_STATEMENTS	  64	     /* prepared statements that one connection keeps */
+#define LIMIT_DB_STATEMENTS	  128	     /* prepared statements that one connection keeps */
 #define LIMIT_DB_BUSY_MS	  250	     /* wait for a lock of another process before an operation fails as busy */
 #define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
 #define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
@@ -82,6 +82,10 @@
 #define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
 #define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
 #define LIMIT_OUTBOX_BATCH	  500 /* rows that one job replays, discards or removes: logins share its transaction */
+#define LIMIT_OUTBOX_LOOK	  2000	   /* rows that it looks at, to find them */
+#define LIMIT_JANITOR_PAUSE_MS	  20	   /* between two batches that the janitor removes */
+#define LIMIT_JANITOR_FULL_MS	  3600000  /* between two rounds of the janitor through all events */
+#define LIMIT_IDEMPOTENCY_MS	  86400000 /* for which an Idempotency-Key stands for its event */
 
 /* commands to a running server */
 #define LIMIT_CONTROL_LINE     (64 << 10) /* bytes of a command or a reply; more is ERR_LIMIT */

@@ -1,7 +1,8 @@
 /*
  * The janitor: one thread that removes what has been settled for longer than `retention` says, in batches of
  * LIMIT_OUTBOX_BATCH with a pause behind each, so that no login notices. It finds them by a reader of its own and has
- * the committer remove them. Freed pages are used again by the store; its file does not shrink.
+ * the committer remove them, and Idempotency-Keys after LIMIT_IDEMPOTENCY_MS. Sessions and the audit trail are not its
+ * business. Freed pages are used again by the store; its file does not shrink.
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_JANITOR_H
 #define TOKENFIRST_BACKGROUND_STORE_JANITOR_H
@@ -16,7 +17,7 @@ struct janitor_options {
 	struct committer *committer;
 	struct metrics *metrics;
 	int64_t delivered_ms, dead_ms; /* how long settled rows are kept */
-	int64_t interval_ms;	       /* between two rounds */
+	int64_t interval_ms;	       /* before the first round, and between two */
 	/* Dead letters that are gone, for whoever shows their number. On the janitor's thread. NULL: nobody. */
 	void (*removed)(void *arg, const struct outbox_tally *tally);
 	void *arg;

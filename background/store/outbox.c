@@ -11,9 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "background/store/outbox_internal.h"
 #include "config/limits.h"
-
-#define KIND_PENDING "pending"
 
 struct fold {
 	size_t count;
@@ -40,7 +39,7 @@ const char *effect_state_text(enum effect_state state)
 	return "unknown";
 }
 
-static int count_change(struct db *db, const char *effect, const char *kind, int64_t delta)
+int outbox_count_change(struct db *db, const char *effect, const char *kind, int64_t delta)
 {
 	static const char sql[] = "INSERT INTO counters (effect, kind, count) VALUES ($1, $2, $3)"
 				  " ON CONFLICT (effect, kind) DO UPDATE SET count = counters.count + excluded.count";
@@ -61,7 +60,7 @@ static int fold_flush(struct fold *fold, struct db *db)
 
 	for (size_t i = 0; i < fold->count && err == 0; i++)
 		if (fold->items[i].delta != 0)
-			err = count_change(db, fold->items[i].effect, fold->items[i].kind, fold->items[i].delta);
+			err = outbox_count_change(db, fold->items[i].effect, fold->items[i].kind, fold->items[i].delta);
 	fold->count = 0;
 	return err;
 }
@@ -150,7 +149,7 @@ int outbox_add_effect(struct db *db, const struct event *event, const struct new
 	db_bind_int(s, 13, effect->attempts > 0);
 	err = run_for_id(s, &row);
 	if (err == 0)
-		err = count_change(db, effect->effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
+		err = outbox_count_change(db, effect->effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
 	if (err == 0)
 		*ret_row = row;
 	return err;

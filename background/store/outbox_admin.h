@@ -44,8 +44,8 @@ int outbox_list(struct db *db, const struct outbox_filter *filter, int64_t befor
 /* What a change came to, by effect and, for rows that were dead, cause. */
 struct outbox_tally {
 	int64_t rows;	  /* changed in all */
-	int64_t last_row; /* go on behind this one; unchanged if there was none */
-	bool more;	  /* there may be */
+	int64_t last_row; /* the last one looked at: go on behind it; where the search began if there was none */
+	bool more;	  /* there may be: also after a call that has found none in LIMIT_OUTBOX_LOOK rows */
 	size_t count;
 	struct {
 		char effect[LIMIT_TARGET_KEY + 1];
@@ -63,17 +63,26 @@ int outbox_replay(struct db *db, const struct outbox_filter *filter, int64_t aft
 /* Dead letters or pending rows, by the filter's state, are given up; settlements that come later are stale. */
 int outbox_discard(struct db *db, const struct outbox_filter *filter, int64_t after_row, int limit, int64_t now_ms,
 	struct outbox_tally *ret_tally) MUST_CHECK;
-/* What either would change: reads only, of any connection. Counts all, whatever their number. */
+/*
+ * What either would change: reads only, of any connection. Counts all, whatever their number; `more`: items had no room for
+ * every pair, the sum is right. Without an event or a time it only reads the counters.
+ */
 int outbox_tally(struct db *db, const struct outbox_filter *filter, struct outbox_tally *ret_tally) MUST_CHECK;
 
 /*
  * Retention. Events created before `before_ms` whose rows may all go, by id behind `after_event`, at most `limit` looked at: calls back
  * with each (a reader's work). A row may go when it was delivered, skipped or discarded before `delivered_before_ms`, or
- * dead before `dead_before_ms`. Returns how many events it looked at; *ret_last is the last one's id.
+ * dead before `dead_before_ms`. Returns how many events it looked at; *ret_last is the last one's id. It ends at
+ * the first event that is too young for either, and not from after `now_ms`. The newest event and row always stay: ids
+ * are never given twice.
  */
-int outbox_expired(struct db *db, int64_t after_event, int64_t delivered_before_ms, int64_t dead_before_ms, int limit,
-	int (*event)(void *arg, int64_t event_row), void *arg, int64_t *ret_last) MUST_CHECK;
-/* Removes such events with their rows, as far as that is still so. Tallies the dead letters that went. */
+int outbox_expired(struct db *db, int64_t after_event, int64_t delivered_before_ms, int64_t dead_before_ms,
+	int64_t now_ms, int limit, int (*event)(void *arg, int64_t event_row), void *arg, int64_t *ret_last) MUST_CHECK;
+/*
+ * Removes such events with their rows, as far as that is still so. Ends behind the event with which it has removed
+ * LIMIT_OUTBOX_BATCH rows, with `more` and that event as `last_row`. `rows` counts all that went, of both tables; the items are the dead
+ * letters alone.
+ */
 int outbox_remove(struct db *db, const int64_t *event_rows, size_t count, int64_t delivered_before_ms,
 	int64_t dead_before_ms, struct outbox_tally *ret_tally) MUST_CHECK;
 

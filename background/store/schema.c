@@ -110,8 +110,8 @@ static const char version_2[] =
 	"DROP INDEX effects_due;"
 	"UPDATE effects SET again = 1 WHERE state = 0 AND (log <> '[]' OR reason <> '');"
 	"CREATE INDEX effects_due ON effects (effect, again, due_ms, id) WHERE state = 0;"
-	/* `state` leads, though it is 2 in all of it: a search by state and id then prefers this index to the rows' own order */
-	"CREATE INDEX effects_dead ON effects (state, id) WHERE state = 2;"
+	/* for operators: the few rows that are owed or dead among all that is kept, in their order */
+	"CREATE INDEX effects_open ON effects (state, id) WHERE state = 0 OR state = 2;"
 
 	"CREATE TABLE targets_paused ("
 	" target TEXT PRIMARY KEY,"
