@@ -51,6 +51,7 @@ static void start_all(struct worker *worker, struct lane *lane, int64_t now_ms)
 		}
 		flight_begin(worker, item);
 	}
+	worker->kept_out = true;
 }
 
 void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
@@ -109,10 +110,8 @@ int64_t pump_due_in_ms(const struct worker *worker, int64_t now_ms, int64_t most
 		if (due != INT64_MAX && due - now_ms < ms)
 			ms = due - now_ms;
 	}
-	if (quarantine_shut(worker->options.quarantine) && ms < QUARANTINE_LOOK_MS)
-		ms = QUARANTINE_LOOK_MS;
-	if (worker->suspects_wait && ms > QUARANTINE_LOOK_MS)
-		ms = QUARANTINE_LOOK_MS;
+	if (worker->kept_out || (worker->suspects_wait && ms > QUARANTINE_LOOK_MS))
+		ms = QUARANTINE_LOOK_MS; /* nobody wakes those at the gate when it opens */
 	return ms;
 }
 

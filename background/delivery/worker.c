@@ -274,6 +274,7 @@ static void *worker_main(void *arg)
 		if (atomic_load(&worker->draining))
 			for (size_t i = 0; i < worker->lane_count; i++)
 				lane_drain(worker->lanes[i]);
+		worker->kept_out = false;
 		for (size_t i = 0; i < worker->lane_count; i++)
 			pump_lane(worker, i, now_ms);
 		pump_suspects(worker, now_ms, clock_mono_us());

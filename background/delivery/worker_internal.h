@@ -72,6 +72,7 @@ struct worker {
 	struct mark_batch *marks; /* attempts begun since the last post */
 	struct resolvers resolvers;
 	struct item *suspect;		/* under way, alone */
+	bool kept_out;			/* in this turn, by the quarantine: look again soon */
 	bool suspects_wait;		/* some are ready: look again soon */
 	unsigned orders[LIMIT_TARGETS]; /* enum target_order, taken and not yet carried out */
 };
