@@ -23,7 +23,7 @@ static const struct option rows[] = {
 		.max = LIMIT_CONFIG_TEXT,
 		.fallback = "127.0.0.1:8080",
 		AT(listen),
-		.doc = "HOST:PORT or [IPv6]:PORT; port 0 takes any free one; a socket handed over by systemd goes first"},
+		.doc = "HOST:PORT or [IPv6]:PORT; port 0: any free one; a socket from systemd goes first"},
 	{.path = "store",
 		.type = OPTION_TEXT,
 		.max = LIMIT_CONFIG_TEXT,

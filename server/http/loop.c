@@ -167,7 +167,8 @@ static bool idle(const struct loop *loop, const struct connection *c, int64_t no
 {
 	char byte;
 
-	return !c->exchange && now_us - deadlines_armed_us(&loop->deadlines, c) >= LIMIT_HTTP_FAREWELL_MS * 1000 &&
+	return !c->exchange &&
+	       now_us - deadlines_armed_us(&loop->deadlines, c) >= LIMIT_HTTP_FAREWELL_MS * INT64_C(1000) &&
 	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
 }
 
