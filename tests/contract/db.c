@@ -9,53 +9,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/support/scratch.h"
+#include "tests/support/open_db.h"
 
-static struct scratch scratch;
+static struct open_db opened;
 static struct db *db;
 
 static void setup(void)
 {
-	scratch_make(&scratch);
-	cr_assert_eq(db_open(scratch.url, DB_WRITER, &db), 0);
-	cr_assert_eq(
-		db_execute(db, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n BIGINT NOT NULL, b BYTEA);"
-			       "CREATE TABLE child (id INTEGER PRIMARY KEY, t BIGINT NOT NULL REFERENCES t (id))"),
-		0);
+	open_db_make(&opened);
+	db = opened.db;
 }
 
 static void teardown(void)
 {
-	db_close(db);
-	scratch_remove(&scratch);
+	opened.db = db; /* as the test has left it */
+	open_db_remove(&opened);
 }
 
 TestSuite(db, .init = setup, .fini = teardown);
-
-static int insert(struct db *to, const char *name, int64_t n)
-{
-	static const char sql[] = "INSERT INTO t (name, n) VALUES ($1, $2)";
-	struct db_statement *s = NULL;
-
-	int err = db_prepare(to, sql, &s);
-	if (err != 0)
-		return err;
-	db_bind_text(s, 1, name);
-	db_bind_int(s, 2, n);
-	return db_run(s);
-}
-
-static int64_t count(struct db *in)
-{
-	static const char sql[] = "SELECT count(*) FROM t";
-	struct db_statement *s = NULL;
-
-	cr_assert_eq(db_prepare(in, sql, &s), 0);
-	cr_assert_eq(db_step(s), 1);
-	int64_t n = db_int(s, 0);
-	db_finish(s);
-	return n;
-}
 
 Test(db, gives_back_what_was_bound)
 {
@@ -96,7 +67,7 @@ Test(db, bindings_do_not_outlive_their_use)
 	static const char sql[] = "INSERT INTO t (name, n) VALUES ($1, $2)";
 	struct db_statement *s = NULL;
 
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_eq(db_prepare(db, sql, &s), 0);
 	db_bind_text(s, 1, "b");
 	cr_assert_eq(db_run(s), ERR_INVALID, "n is NOT NULL and was not bound this time");
@@ -111,7 +82,7 @@ Test(db, a_parameter_that_is_not_in_the_text_fails_the_next_step)
 	db_bind_text(s, 1, "a");
 	db_bind_int(s, 2, 5);
 	cr_assert_eq(db_run(s), ERR_INVALID);
-	cr_assert_eq(count(db), 0);
+	cr_assert_eq(open_db_count(db), 0);
 }
 
 Test(db, parameters_out_of_order_are_a_bug, .signal = SIGABRT)
@@ -135,8 +106,8 @@ Test(db, preparing_a_statement_in_use_is_a_bug, .signal = SIGABRT)
 
 Test(db, constraints_have_their_codes)
 {
-	cr_assert_eq(insert(db, "a", 1), 0);
-	cr_assert_eq(insert(db, "a", 2), ERR_EXISTS);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 2), ERR_EXISTS);
 	cr_assert_eq(db_execute(db, "INSERT INTO t (id, n) VALUES (1, 1)"), ERR_EXISTS);
 	cr_assert_eq(db_execute(db, "INSERT INTO child (t) VALUES (42)"), ERR_INVALID, "foreign keys are enforced");
 	cr_assert_eq(db_execute(db, "SELECT nothing FROM t"), ERR_STORE);
@@ -170,59 +141,59 @@ Test(db, a_transaction_is_all_or_nothing)
 {
 	cr_assert_eq(db_begin(db), 0);
 	cr_assert(db_in_transaction(db));
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	db_rollback(db);
 	cr_assert_not(db_in_transaction(db));
-	cr_assert_eq(count(db), 0);
+	cr_assert_eq(open_db_count(db), 0);
 	db_rollback(db);
 
 	cr_assert_eq(db_begin(db), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_eq(db_commit(db), 0);
-	cr_assert_eq(count(db), 1);
+	cr_assert_eq(open_db_count(db), 1);
 }
 
 Test(db, a_savepoint_takes_back_its_part_alone)
 {
 	cr_assert_eq(db_begin(db), 0);
 	cr_assert_eq(db_savepoint(db), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_eq(db_release(db), 0);
 	cr_assert_eq(db_savepoint(db), 0);
-	cr_assert_eq(insert(db, "b", 1), 0);
-	cr_assert_eq(insert(db, "a", 1), ERR_EXISTS);
+	cr_assert_eq(open_db_insert(db, "b", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), ERR_EXISTS);
 	cr_assert_eq(db_rollback_to_savepoint(db), 0);
 	cr_assert_eq(db_savepoint(db), 0);
-	cr_assert_eq(insert(db, "c", 1), 0);
+	cr_assert_eq(open_db_insert(db, "c", 1), 0);
 	cr_assert_eq(db_release(db), 0);
 	cr_assert_eq(db_commit(db), 0);
-	cr_assert_eq(count(db), 2);
+	cr_assert_eq(open_db_count(db), 2);
 }
 
 Test(db, a_commit_that_fails_is_rolled_back)
 {
 	cr_assert_eq(db_execute(db, "CREATE TABLE late (t BIGINT REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)"), 0);
 	cr_assert_eq(db_begin(db), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_eq(db_execute(db, "INSERT INTO late VALUES (42)"), 0);
 	cr_assert_eq(db_commit(db), ERR_INVALID);
 	cr_assert_not(db_in_transaction(db));
-	cr_assert_eq(count(db), 0);
+	cr_assert_eq(open_db_count(db), 0);
 }
 
 Test(db, a_reader_sees_commits_and_writes_nothing)
 {
 	struct db *reader = NULL;
 
-	cr_assert_eq(insert(db, "a", 1), 0);
-	cr_assert_eq(db_open(scratch.url, DB_READER, &reader), 0);
-	cr_assert_eq(count(reader), 1);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
+	cr_assert_eq(db_open(opened.scratch.url, DB_READER, &reader), 0);
+	cr_assert_eq(open_db_count(reader), 1);
 	cr_assert_eq(db_begin(db), 0);
-	cr_assert_eq(insert(db, "b", 1), 0);
-	cr_assert_eq(count(reader), 1, "what is not committed is not seen, and does not block");
+	cr_assert_eq(open_db_insert(db, "b", 1), 0);
+	cr_assert_eq(open_db_count(reader), 1, "what is not committed is not seen, and does not block");
 	cr_assert_eq(db_commit(db), 0);
-	cr_assert_eq(count(reader), 2);
-	cr_assert_eq(insert(reader, "c", 1), ERR_STORE);
+	cr_assert_eq(open_db_count(reader), 2);
+	cr_assert_eq(open_db_insert(reader, "c", 1), ERR_STORE);
 	db_close(reader);
 }
 
@@ -230,18 +201,18 @@ Test(db, a_reader_leaves_the_log_to_the_writer)
 {
 	struct db *reader = NULL;
 
-	cr_assert_eq(db_open(scratch.url, DB_READER, &reader), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(db_open(opened.scratch.url, DB_READER, &reader), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	int64_t before = db_wal_bytes(db);
 	cr_assert_gt(before, 0);
-	cr_assert_eq(count(reader), 1);
+	cr_assert_eq(open_db_count(reader), 1);
 	db_close(reader);
 	cr_assert_eq(db_wal_bytes(db), before);
 	db_close(db);
 	db = NULL;
-	cr_assert_neq(access(scratch.path, F_OK), -1);
+	cr_assert_neq(access(opened.scratch.path, F_OK), -1);
 	char wal[200];
-	snprintf(wal, sizeof(wal), "%s-wal", scratch.path);
+	snprintf(wal, sizeof(wal), "%s-wal", opened.scratch.path);
 	cr_assert_eq(access(wal, F_OK), -1, "the writer copies it back and takes it away");
 }
 
@@ -258,13 +229,13 @@ Test(db, a_reader_alone_leaves_the_log_of_a_dead_writer)
 	pid_t child = fork();
 	cr_assert_geq(child, 0);
 	if (child == 0)
-		_exit(db_open(scratch.url, DB_WRITER, &db) != 0 || insert(db, "a", 1) != 0);
+		_exit(db_open(opened.scratch.url, DB_WRITER, &db) != 0 || open_db_insert(db, "a", 1) != 0);
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert_eq(status, 0);
-	snprintf(wal, sizeof(wal), "%s-wal", scratch.path);
+	snprintf(wal, sizeof(wal), "%s-wal", opened.scratch.path);
 	cr_assert_eq(stat(wal, &before), 0);
-	cr_assert_eq(db_open(scratch.url, DB_READER, &reader), 0);
-	cr_assert_eq(count(reader), 1);
+	cr_assert_eq(db_open(opened.scratch.url, DB_READER, &reader), 0);
+	cr_assert_eq(open_db_count(reader), 1);
 	db_close(reader);
 	cr_assert_eq(stat(wal, &after), 0);
 	cr_assert_eq(after.st_size, before.st_size);
@@ -280,7 +251,7 @@ Test(db, the_log_shrinks_after_it_has_grown)
 	db_bind_blob(s, 1, big, sizeof(big));
 	cr_assert_eq(db_run(s), 0);
 	cr_assert_gt(db_wal_bytes(db), (int64_t)sizeof(big));
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_leq(db_wal_bytes(db), 16 << 20);
 }
 
@@ -301,7 +272,7 @@ Test(db, the_connection_is_set_up_as_the_design_says)
 		cr_assert_str_eq(db_text(s, 0), settings[i].value, "%s", settings[i].sql);
 		db_finish(s);
 	}
-	cr_assert_eq(db_open(scratch.url, DB_READER, &reader), 0);
+	cr_assert_eq(db_open(opened.scratch.url, DB_READER, &reader), 0);
 	cr_assert_eq(db_prepare(reader, autocheckpoint, &s), 0);
 	cr_assert_eq(db_step(s), 1);
 	cr_assert_eq(db_int(s, 0), 0);
@@ -340,7 +311,7 @@ Test(db, names_mean_files_and_nothing_else)
 	cr_assert_str_eq(path, "var/x.db");
 	cr_assert_eq(db_open("postgres://x", DB_WRITER, &other), ERR_INVALID);
 	cr_assert_eq(db_open("sqlite:", DB_WRITER, &other), ERR_INVALID);
-	cr_assert_eq(chdir(scratch.folder), 0);
+	cr_assert_eq(chdir(opened.scratch.folder), 0);
 	cr_assert_eq(db_open("sqlite:file:x?mode=memory", DB_WRITER, &other), 0);
 	cr_assert_eq(access("file:x?mode=memory", F_OK), 0);
 	db_close(other);

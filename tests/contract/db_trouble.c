@@ -7,53 +7,24 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "tests/support/scratch.h"
+#include "tests/support/open_db.h"
 
-static struct scratch scratch;
+static struct open_db opened;
 static struct db *db;
 
 static void setup(void)
 {
-	scratch_make(&scratch);
-	cr_assert_eq(db_open(scratch.url, DB_WRITER, &db), 0);
-	cr_assert_eq(
-		db_execute(db, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n BIGINT NOT NULL, b BYTEA);"
-			       "CREATE TABLE child (id INTEGER PRIMARY KEY, t BIGINT NOT NULL REFERENCES t (id))"),
-		0);
+	open_db_make(&opened);
+	db = opened.db;
 }
 
 static void teardown(void)
 {
-	db_close(db);
-	scratch_remove(&scratch);
+	opened.db = db; /* as the test has left it */
+	open_db_remove(&opened);
 }
 
 TestSuite(db_trouble, .init = setup, .fini = teardown);
-
-static int insert(struct db *to, const char *name, int64_t n)
-{
-	static const char sql[] = "INSERT INTO t (name, n) VALUES ($1, $2)";
-	struct db_statement *s = NULL;
-
-	int err = db_prepare(to, sql, &s);
-	if (err != 0)
-		return err;
-	db_bind_text(s, 1, name);
-	db_bind_int(s, 2, n);
-	return db_run(s);
-}
-
-static int64_t count(struct db *in)
-{
-	static const char sql[] = "SELECT count(*) FROM t";
-	struct db_statement *s = NULL;
-
-	cr_assert_eq(db_prepare(in, sql, &s), 0);
-	cr_assert_eq(db_step(s), 1);
-	int64_t n = db_int(s, 0);
-	db_finish(s);
-	return n;
-}
 
 Test(db_trouble, opening_says_what_is_wrong)
 {
@@ -61,14 +32,14 @@ Test(db_trouble, opening_says_what_is_wrong)
 	char url[220];
 	struct db *other = NULL;
 
-	snprintf(url, sizeof(url), "sqlite:%s/none.db", scratch.folder);
+	snprintf(url, sizeof(url), "sqlite:%s/none.db", opened.scratch.folder);
 	cr_assert_eq(db_open_why(url, DB_READER, &other, why), ERR_STORE, "a reader creates nothing");
 	cr_assert_not_null(strstr(why, "No such file"), "%s", why);
-	snprintf(url, sizeof(url), "sqlite:%s/none/x.db", scratch.folder);
+	snprintf(url, sizeof(url), "sqlite:%s/none/x.db", opened.scratch.folder);
 	cr_assert_eq(db_open_why(url, DB_WRITER, &other, why), ERR_STORE);
 	cr_assert_not_null(strstr(why, "No such file"), "%s", why);
 
-	snprintf(url, sizeof(url), "sqlite:%s/noise.db", scratch.folder);
+	snprintf(url, sizeof(url), "sqlite:%s/noise.db", opened.scratch.folder);
 	FILE *file = fopen(url + strlen("sqlite:"), "w");
 	cr_assert_not_null(file);
 	for (int i = 0; i < 1000; i++)
@@ -87,14 +58,14 @@ Test(db_trouble, full_is_told_apart)
 
 	cr_assert_eq(db_execute(db, "PRAGMA max_page_count=20"), 0);
 	cr_assert_eq(db_begin(db), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 	cr_assert_eq(db_prepare(db, sql, &s), 0);
 	db_bind_blob(s, 1, big, sizeof(big));
 	cr_assert_eq(db_run(s), ERR_STORE);
 	db_rollback(db);
 	cr_assert_str_eq(db_error_kind(db), "full");
 	cr_assert_not_null(strstr(db_message(db), "full"));
-	cr_assert_eq(count(db), 0);
+	cr_assert_eq(open_db_count(db), 0);
 }
 
 Test(db_trouble, an_io_error_is_told_apart_and_undone)
@@ -108,7 +79,7 @@ Test(db_trouble, an_io_error_is_told_apart_and_undone)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
 	int err = db_begin(db);
 	if (err == 0)
-		err = insert(db, "a", 1);
+		err = open_db_insert(db, "a", 1);
 	if (err == 0)
 		err = db_commit(db);
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -116,15 +87,15 @@ Test(db_trouble, an_io_error_is_told_apart_and_undone)
 	cr_assert_str_eq(db_error_kind(db), "io");
 	cr_assert_not_null(strstr(db_message(db), "File too large"), "%s", db_message(db));
 	cr_assert_not(db_in_transaction(db));
-	cr_assert_eq(count(db), 0);
-	cr_assert_eq(insert(db, "a", 1), 0);
+	cr_assert_eq(open_db_count(db), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
 }
 
 Test(db_trouble, busy_is_told_apart)
 {
 	struct db *other = NULL;
 
-	cr_assert_eq(db_open(scratch.url, DB_WRITER, &other), 0);
+	cr_assert_eq(db_open(opened.scratch.url, DB_WRITER, &other), 0);
 	cr_assert_eq(db_begin(other), 0);
 	cr_assert_eq(db_begin(db), ERR_STORE);
 	cr_assert_str_eq(db_error_kind(db), "busy");
@@ -146,10 +117,10 @@ Test(db_trouble, a_torn_page_is_corrupt)
 	for (int i = 0; i < 50; i++) {
 		snprintf(big, 16, "%d", i);
 		big[strlen(big)] = 'x';
-		cr_assert_eq(insert(db, big, i), 0);
+		cr_assert_eq(open_db_insert(db, big, i), 0);
 	}
 	db_close(db);
-	FILE *file = fopen(scratch.path, "r+");
+	FILE *file = fopen(opened.scratch.path, "r+");
 	cr_assert_not_null(file);
 	/* all but the first page, so that the schema is read and the table is not */
 	fseek(file, 0, SEEK_END);
@@ -161,7 +132,7 @@ Test(db_trouble, a_torn_page_is_corrupt)
 
 	static const char sql[] = "SELECT count(n) FROM t";
 	struct db_statement *s = NULL;
-	cr_assert_eq(db_open(scratch.url, DB_WRITER, &db), 0);
+	cr_assert_eq(db_open(opened.scratch.url, DB_WRITER, &db), 0);
 	cr_assert_eq(db_prepare(db, sql, &s), 0);
 	cr_assert_eq(db_step(s), ERR_STORE);
 	db_finish(s);
