@@ -35,8 +35,9 @@ static json_t *effects_json(const struct delivery_effect *effects, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		json_t *one = parse("{'type':'bus','format':'json','on':['*'],'delivery':'durable','timeout':'5s',"
 				    "'retry':{'first':'20ms','cap':'40ms'},"
-				    "'breaker':{'failures':1000,'open_for':'100ms'}}");
-		json_object_set_new(one, "url", json_string(effects[i].url));
+				    "'breaker':{'failures':1000,'failure_share':0,'open_for':'100ms'}}");
+		if (effects[i].url != NULL)
+			json_object_set_new(one, "url", json_string(effects[i].url));
 		if (effects[i].more != NULL) {
 			json_t *more = parse(effects[i].more);
 			if (json_object_get(more, "type") != NULL) /* another kind has other formats */
