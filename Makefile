@@ -42,6 +42,8 @@ PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 ALL_CFLAGS = -std=c11 -pthread -I. $(DEFINES) $(WARNINGS) $(HARDEN_C) $(CFLAGS) $(PKG_CFLAGS)
 # a group: libsodium's wrapped mmap is defined in our library
 ALL_LIBS   = -Wl,--start-group $(LIBRARY) $(SODIUM_LIBS) -Wl,--end-group $(PKG_LIBS) -lm
+# a receiver of the tests speaks TLS; libssl comes with libcrypto
+TEST_LIBS  = -lssl
 
 SOURCES := $(filter-out server/main.c server/auth/arena.c server/auth/arena_plain.c, \
              $(wildcard config/*.c background/*/*.c server/*.c server/*/*.c)) $(ARENA)
@@ -96,7 +98,7 @@ $(SUPPORT_LIBRARY): $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
 
 $(CRITERION_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(ALL_LIBS) -lcriterion
+	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(TEST_LIBS) $(ALL_LIBS) -lcriterion
 
 $(RACE_TESTS) $(SUPPORT_BINARIES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT_LIBRARY)
 	@echo "  LINK $@"

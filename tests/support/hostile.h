@@ -46,6 +46,7 @@ struct hostile_case {
 	const char *outcome; /* of the first attempt */
 	const char *reason;  /* a part of its reason; NULL: any that is not empty, or of a delivery none */
 	enum hostile_verdict verdict;
+	bool stalls; /* what it takes to begin is known to hold up the worker: deliveries beside are not counted */
 };
 
 struct hostile_run {
