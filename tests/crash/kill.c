@@ -17,8 +17,9 @@ enum {
 	LOGINS = 30,
 	FIRST_DELIVERY_MS = 1000,
 	CYCLE_THREADS = 4,
-	CYCLE_LOGINS = 40, /* of a thread: so many that the receiver remembers a round */
-	CYCLE_MS = 200,
+	CYCLE_LOGINS = 40,   /* of a thread: so many that the receiver remembers a round */
+	CYCLE_ANSWERS = 120, /* after some of them comes the end, */
+	CYCLE_MS = 30,	     /* and so many more milliseconds at the most */
 	SHORT_CYCLES = 10,
 	LONG_CYCLES = 100,
 	LONG_ROUNDS = 10,
@@ -211,6 +212,7 @@ static void cycle(struct scene *scene, struct ledger *ledger, unsigned *seed)
 		.password = SCENE_PASSWORD,
 		.threads = CYCLE_THREADS,
 		.each = CYCLE_LOGINS});
+	cr_assert(crowd_wait(crowd, 1 + (size_t)rand_r(seed) % CYCLE_ANSWERS, SCENE_WAIT_MS));
 	harness_sleep_ms(rand_r(seed) % CYCLE_MS);
 	server_kill(scene->server);
 	crowd_join(crowd);

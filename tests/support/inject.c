@@ -58,13 +58,12 @@ static bool named(const char *path, const char *name)
 	return strcmp(text, name) == 0;
 }
 
-pid_t inject_thread(pid_t process, const char *name)
+static pid_t find_thread(const char *folder, const char *name)
 {
-	char folder[64], path[384];
+	char path[384];
 	struct dirent *entry;
 	pid_t found = 0;
 
-	snprintf(folder, sizeof(folder), "/proc/%d/task", process);
 	DIR *dir = opendir(folder);
 	if (dir == NULL)
 		harness_fail("%s: %m", folder);
@@ -74,6 +73,19 @@ pid_t inject_thread(pid_t process, const char *name)
 			found = (pid_t)strtol(entry->d_name, NULL, 10);
 	}
 	closedir(dir);
+	return found;
+}
+
+pid_t inject_thread(pid_t process, const char *name)
+{
+	int64_t until_us = harness_mono_us() + ATTACH_MS * 1000;
+	char folder[64];
+	pid_t found;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/task", process);
+	/* a thread gives itself its name, once it runs */
+	while ((found = find_thread(folder, name)) == 0 && harness_mono_us() < until_us)
+		harness_sleep_ms(1);
 	if (found == 0)
 		harness_fail("no thread %s", name);
 	return found;
