@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/limits.h"
 #include "tests/support/open_db.h"
 
 static struct open_db opened;
@@ -90,7 +91,7 @@ Test(db, parameters_out_of_order_are_a_bug, .signal = SIGABRT)
 	static const char sql[] = "INSERT INTO t (name, n) VALUES ($2, $1)";
 	struct db_statement *s = NULL;
 
-	scratch_remove(&scratch); /* nobody does after an abort */
+	scratch_remove(&opened.scratch); /* nobody does after an abort */
 	(void)!db_prepare(db, sql, &s);
 }
 
@@ -99,7 +100,7 @@ Test(db, preparing_a_statement_in_use_is_a_bug, .signal = SIGABRT)
 	static const char sql[] = "SELECT n FROM t";
 	struct db_statement *s = NULL;
 
-	scratch_remove(&scratch); /* nobody does after an abort */
+	scratch_remove(&opened.scratch); /* nobody does after an abort */
 	(void)!db_prepare(db, sql, &s);
 	(void)!db_prepare(db, sql, &s);
 }
@@ -118,12 +119,12 @@ Test(db, constraints_have_their_codes)
 
 Test(db, statements_are_bounded)
 {
-	static char texts[65][32];
+	static char texts[LIMIT_DB_STATEMENTS + 1][32];
 	struct db_statement *s = NULL;
 	int err = 0;
 	int prepared = 0;
 
-	for (int i = 0; i < 65 && err == 0; i++) {
+	for (int i = 0; i < LIMIT_DB_STATEMENTS + 1 && err == 0; i++) {
 		snprintf(texts[i], sizeof(texts[i]), "SELECT %d", i);
 		err = db_prepare(db, texts[i], &s);
 		if (err == 0) {
