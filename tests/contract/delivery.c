@@ -210,6 +210,9 @@ Test(delivery, nobody_listens)
 	cr_assert_geq(row.attempts, 2);
 	json_t *list = json_loads(row.log, 0, NULL);
 	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "outcome")), "connect");
+	/* in curl's own words, with the host and without the time it took */
+	cr_assert_not_null(strstr(row.reason, "to 127.0.0.1 port"), "%s", row.reason);
+	cr_assert_null(strstr(row.reason, " ms"), "%s", row.reason);
 	json_decref(list);
 	delivery_row_release(&row);
 	delivery_scene_remove(&scene);

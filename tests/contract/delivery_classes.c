@@ -10,6 +10,7 @@
 #include "config/clock.h"
 #include "tests/support/delivery_scene.h"
 #include "tests/support/harness.h"
+#include "tests/support/outbox_rows.h"
 #include "tests/support/peer.h"
 
 TestSuite(delivery_classes, .timeout = 60);
@@ -427,4 +428,115 @@ Test(delivery_classes, a_refill_does_not_overtake_a_request)
 	cr_assert_eq(waiting.result, 0);
 	cr_assert_eq(peer_count(peer), 2);
 	finish();
+}
+
+/* While its target takes none it is not kept in memory: dropped, and counted, at once. */
+Test(delivery_classes, fire_and_forget_does_not_wait_for_a_breaker)
+{
+	struct peer_step steps[] = {{.status = 401}};
+	char first[ID_SIZE], second[ID_SIZE];
+
+	begin(steps, 1, "{'delivery':'fire_and_forget','breaker':{'open_for':'1h'}}");
+	struct target *target = delivery_scene_target(&scene, "bus");
+	cr_assert_eq(delivery_scene_event(&scene, first), 0);
+	for (int i = 0; i < DELIVERY_WAIT_MS && target_parked(target, clock_now_ms()) == NULL; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(delivery_scene_event(&scene, second), 0);
+	struct delivery_row row = delivery_scene_row(&scene, second, "bus");
+	cr_assert_str_eq(row.state, "dropped");
+	cr_assert_not_null(strstr(row.reason, "breaker"));
+	delivery_row_release(&row);
+	cr_assert_eq(delivery_scene_ended(&scene, "bus", "dropped"), 1);
+	cr_assert_eq(peer_count(peer), 1);
+	finish();
+}
+
+Test(delivery_classes, fire_and_forget_is_spilled_when_its_target_pauses)
+{
+	struct peer_step steps[] = {{.status = 503, .headers = "Retry-After: 1\r\n"}, {.status = 200}};
+	char first[ID_SIZE], second[ID_SIZE];
+
+	begin(steps, 2, "{'delivery':'fire_and_forget','on_full':'spill'}");
+	struct target *target = delivery_scene_target(&scene, "bus");
+	cr_assert_eq(delivery_scene_event(&scene, first), 0);
+	for (int i = 0; i < DELIVERY_WAIT_MS && target_parked(target, clock_now_ms()) == NULL; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(delivery_scene_event(&scene, second), 0);
+	struct delivery_row row = delivery_scene_row(&scene, second, "bus");
+	cr_assert(row.stored);
+	cr_assert_str_eq(row.state, "pending");
+	delivery_row_release(&row);
+	cr_assert(delivery_scene_await(&scene, first, "bus", "delivered"));
+	cr_assert(delivery_scene_await(&scene, second, "bus", "delivered"));
+	struct peer_request one = peer_request(peer, 0), two = peer_request(peer, 1);
+	cr_assert_geq(two.arrived_us - one.arrived_us, 990 * 1000);
+	finish();
+}
+
+/* All that came were dropped: when the breaker's time has come, one more is taken, or it would never close again. */
+Test(delivery_classes, fire_and_forget_can_be_the_probe)
+{
+	struct peer_step steps[] = {{.status = 400}, {.status = 401}, {.status = 200}};
+	char id[ID_SIZE];
+
+	begin(steps, 3, "{'delivery':'fire_and_forget','retry':{'max_age':'1s'},'breaker':{'open_for':'1500ms'}}");
+	struct target *target = delivery_scene_target(&scene, "bus");
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	for (int i = 0; i < DELIVERY_WAIT_MS && target_parked(target, clock_now_ms()) == NULL; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert_eq(delivery_scene_ended(&scene, "bus", "dropped"), 1);
+	for (int i = 0; i < DELIVERY_WAIT_MS && target_parked(target, clock_now_ms()) != NULL; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert(delivery_scene_await(&scene, id, "bus", "delivered"));
+	finish();
+}
+
+/* What a stop breaks off is due at once at the next start, and says what happened. */
+Test(delivery_classes, what_a_stop_breaks_off_is_settled)
+{
+	struct peer_step silent[] = {{.action = PEER_SILENT}};
+	char id[ID_SIZE];
+
+	begin(silent, 1, NULL);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert(peer_wait(peer, 1, DELIVERY_WAIT_MS));
+	int64_t before_ms = clock_now_ms();
+	cr_assert_eq(delivery_scene_stop(&scene, 50).kept, 1);
+	struct delivery_row row = delivery_scene_row(&scene, id, "bus");
+	cr_assert_str_eq(row.state, "pending");
+	cr_assert_str_eq(row.reason, "stopping");
+	cr_assert_not_null(strstr(row.log, "stopping"));
+	cr_assert_geq(row.due_ms, before_ms);
+	cr_assert_leq(row.due_ms, clock_now_ms());
+	delivery_row_release(&row);
+	cr_assert_eq(outbox_rows_number(scene.reader, "SELECT started_run FROM effects"), 0);
+	finish();
+}
+
+/* One row for each recipient, each with its own end. */
+Test(delivery_classes, one_row_for_each_recipient)
+{
+	enum { RECIPIENTS = 3 };
+	char id[ID_SIZE], dead[PEER_TEXT];
+
+	snprintf(dead, sizeof(dead), "smtp://127.0.0.1:%d", closed_port());
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){{.name = "mail",
+			.url = dead,
+			.more = "{'type':'email','format':null,'from':'auth@example.com','max_pending':2,"
+				"'to':['a@example.com','b@example.com','c@example.com']}"}},
+		1);
+	cr_assert_eq(dispatch_most(scene.config), RECIPIENTS);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert_eq(outbox_rows_number(scene.reader, "SELECT COUNT(*) FROM effects"), RECIPIENTS);
+	cr_assert_eq(outbox_rows_number(scene.reader,
+			     "SELECT COUNT(*) FROM effects WHERE part IN (1, 2, 3) AND"
+			     " recipient = CASE part WHEN 1 THEN 'a' WHEN 2 THEN 'b' ELSE 'c' END || '@example.com'"),
+		RECIPIENTS);
+	cr_assert_eq(outbox_rows_count(scene.reader, "mail", CAUSE_BACKLOG_FULL), 1, "each takes a place of its own");
+	cr_assert_eq(delivery_scene_created(&scene, "mail"), RECIPIENTS);
+	delivery_scene_remove(&scene);
 }

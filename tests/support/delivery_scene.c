@@ -44,6 +44,8 @@ static json_t *effects_json(const struct delivery_effect *effects, size_t count)
 				json_object_del(one, "format");
 			json_object_update_recursive(one, more);
 			json_decref(more);
+			if (json_is_null(json_object_get(one, "format")))
+				json_object_del(one, "format");
 		}
 		json_object_set_new(all, effects[i].name != NULL ? effects[i].name : "bus", one);
 	}

@@ -22,7 +22,8 @@ enum { DELIVERY_WAIT_MS = 10000, DELIVERY_TEXT = 600 };
 struct delivery_effect {
 	const char *name; /* NULL: "bus" */
 	const char *url;  /* NULL: `more` has it */
-	const char *more; /* JSON written with ' for ", merged over the rest; NULL: nothing */
+	const char *
+		more; /* JSON written with ' for ", merged over the rest, without a format if that is null; NULL: nothing */
 };
 
 struct delivery_scene {
