@@ -14,7 +14,7 @@
 #include "tests/support/long_form.h"
 #include "tests/support/stage.h"
 
-enum { PLAIN_LOGINS = 1, CHECKPOINT_LOGINS = 3, SHORT_STEP = 3 };
+enum { TRIES = 5, PLAIN_LOGINS = 1, CHECKPOINT_LOGINS = 3, SHORT_STEP = 3 };
 
 TestSuite(calls, .timeout = 1500);
 
@@ -45,6 +45,29 @@ static void must_hold(const struct ledger_figures *figures, const char *where)
 	cr_assert_eq(figures->owed, 0, "%s: %zu owed", where, figures->owed);
 }
 
+/*
+ * Plays with a fault. On a busy machine a mark may come so late that it shares the transaction of its settlement: there are
+ * fewer calls then, and what is to be struck by the last of them is played again. A fault that never strikes fails.
+ */
+static struct inject *play_struck(struct stage *stage, const struct inject_fault *fault, const char *where)
+{
+	for (int i = 0; i < TRIES; i++) {
+		struct inject_calls calls;
+
+		stage_open(stage);
+		struct inject *inject =
+			inject_attach(inject_thread(server_pid(stage->scene.server), "committer"), fault);
+		stage_play(stage, fault->from_then_on);
+		if (inject_struck(inject))
+			return inject;
+		inject_detach(inject, &calls);
+		server_kill(stage->scene.server);
+		fprintf(stderr, "%s: there is no such call this time\n", where);
+	}
+	cr_assert_fail("%s: it did not strike", where);
+	return NULL;
+}
+
 static void kill_at(struct stage *stage, const struct inject_fault *fault, struct ledger_figures *sum)
 {
 	struct inject_calls calls;
@@ -52,10 +75,8 @@ static void kill_at(struct stage *stage, const struct inject_fault *fault, struc
 	char where[64];
 
 	snprintf(where, sizeof(where), "SIGKILL before %s %zu", fault->call, fault->number);
-	stage_open(stage);
-	struct inject *inject = inject_attach(inject_thread(server_pid(stage->scene.server), "committer"), fault);
-	stage_play(stage, false);
-	cr_assert(stage_ended(stage), "%s: it did not strike", where);
+	struct inject *inject = play_struck(stage, fault, where);
+	cr_assert(stage_ended(stage), "%s: it lives", where);
 	cr_assert_eq(server_wait(stage->scene.server, SERVER_STOP_MS), -SIGKILL, "%s", where);
 	inject_detach(inject, &calls);
 	ledger_note_kill(stage->ledger);
@@ -123,14 +144,11 @@ static void fail_at(struct stage *stage, const struct inject_fault *fault, struc
 
 	snprintf(where, sizeof(where), "%s at %s %zu%s", fault->what, fault->call, fault->number,
 		fault->from_then_on ? " and later" : "");
-	stage_open(stage);
-	struct inject *inject = inject_attach(inject_thread(server_pid(stage->scene.server), "committer"), fault);
-	stage_play(stage, fault->from_then_on);
+	struct inject *inject = play_struck(stage, fault, where);
 	/* ftruncate only tidies up after a checkpoint, which may fail and is repeated */
 	if (fault->from_then_on && strcmp(fault->call, "ftruncate") != 0)
 		check_refusal(stage, where);
 	inject_detach(inject, &calls);
-	cr_assert_gt(calls.injected, 0, "%s: it did not strike", where);
 	cr_assert_not(stage_ended(stage), "%s: the server has ended", where);
 	stage_recover(stage);
 	cr_assert(stage_ready_wait(stage, 200), "%s: it does not recover", where);

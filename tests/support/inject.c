@@ -17,7 +17,7 @@
 
 #define CALLS "pwrite64,fdatasync,fsync,ftruncate,rename,unlink"
 
-enum { ATTACH_MS = 10000, LINE = 512, WORD = 160 };
+enum { ATTACH_MS = 10000, STRUCK_MS = 500, LINE = 512, WORD = 160 };
 
 static const char *const names[] = {"pwrite64", "fdatasync", "fsync", "ftruncate", "rename", "unlink"};
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
@@ -178,6 +178,18 @@ struct inject *inject_attach(pid_t thread, const struct inject_fault *fault)
 	return inject;
 }
 
+bool inject_struck(const struct inject *inject)
+{
+	int64_t until_us = harness_mono_us() + STRUCK_MS * 1000;
+	struct inject_calls calls;
+
+	/* it writes a line when the call has ended, which may be a moment after all else has */
+	do {
+		inject_read(inject->file, &calls);
+	} while (calls.injected == 0 && !calls.killed && harness_mono_us() < until_us);
+	return calls.injected > 0 || calls.killed;
+}
+
 void inject_detach(struct inject *inject, struct inject_calls *ret_calls)
 {
 	int status = 0;
@@ -202,6 +214,7 @@ void inject_read(const char *file, struct inject_calls *ret_calls)
 	while (fgets(line, sizeof(line), lines) != NULL) {
 		size_t len = strcspn(line, "(");
 
+		ret_calls->killed |= strstr(line, "+++ killed by SIGKILL") != NULL;
 		ret_calls->injected += strstr(line, "(INJECTED)") != NULL;
 		for (size_t i = 0; i < NAMES; i++) {
 			if (strncmp(line, names[i], len) != 0 || names[i][len] != '\0')

@@ -21,7 +21,8 @@ enum {
 struct inject_calls {
 	size_t count;
 	const char *names[INJECT_CALLS];
-	size_t injected;
+	size_t injected; /* struck by an error; a kill is not among them */
+	bool killed;
 };
 
 struct inject_fault {
@@ -40,6 +41,8 @@ pid_t inject_thread(pid_t process, const char *name);
 struct inject;
 /* Returns when it is in force. */
 struct inject *inject_attach(pid_t thread, const struct inject_fault *fault);
+/* Whether the fault has struck so far, or the thread is killed. */
+bool inject_struck(const struct inject *inject);
 /* Ends the fault, if the process has not ended; frees. */
 void inject_detach(struct inject *inject, struct inject_calls *ret_calls);
 

@@ -12,7 +12,7 @@
 #include "tests/support/harness.h"
 
 enum {
-	ANSWER_MS = 60,	  /* longer than a mark waits for company */
+	ANSWER_MS = 80,	  /* longer than a mark waits for company */
 	LOG_FRAME = 4120, /* bytes of a page in the write-ahead log */
 	LOG_FRAMES = 970, /* of the 1,000 at which it is copied back */
 	POLL_MS = 2,
