@@ -110,7 +110,6 @@ int dispatch_plan(struct dispatch *dispatch, struct pool *pool, struct event *ev
 {
 	size_t target_count;
 	struct target *targets = pool_targets(pool, &target_count);
-	int parts = 1; /* the request's own time */
 
 	*dispatch = (struct dispatch){.pool = pool, .event = event};
 	for (size_t i = 0; i < target_count; i++) {
@@ -121,11 +120,17 @@ int dispatch_plan(struct dispatch *dispatch, struct pool *pool, struct event *ev
 			return ERR_MEMORY;
 		}
 	}
+	return 0;
+}
+
+void dispatch_measure_cost(struct dispatch *dispatch)
+{
+	int parts = 1; /* the request's own time */
+
 	for (size_t i = 0; i < dispatch->count; i++)
 		parts += dispatch->entries[i].item != NULL;
 	if (parts > 1)
-		pool_measure_cost(pool, event, parts);
-	return 0;
+		pool_measure_cost(dispatch->pool, dispatch->event, parts);
 }
 
 /* What an effect's id has behind the event's: its name, and its part if it is one of several. */

@@ -39,6 +39,8 @@ size_t dispatch_most(const struct config *config);
 
 /* ERR_MEMORY: nothing is reserved. */
 int dispatch_plan(struct dispatch *dispatch, struct pool *pool, struct event *event) MUST_CHECK;
+/* After it, for a login: measures what blocking would have cost it, to which its caller adds its own time (event.h). */
+void dispatch_measure_cost(struct dispatch *dispatch);
 int dispatch_write(struct dispatch *dispatch, struct db *db) MUST_CHECK;
 void dispatch_committed(struct dispatch *dispatch);
 void dispatch_abandon(struct dispatch *dispatch);

@@ -200,7 +200,10 @@ static int plan_effects(struct attempt_to_login *l)
 	l->event = event_new(id, "user.login", l->user.public_id, data, l->user.id, exchange_traceparent(l->x),
 		l->session.created_ms);
 	free(data);
-	return l->event != NULL ? dispatch_plan(&l->dispatch, l->app->pool, l->event) : ERR_MEMORY;
+	int err = l->event != NULL ? dispatch_plan(&l->dispatch, l->app->pool, l->event) : ERR_MEMORY;
+	if (err == 0)
+		dispatch_measure_cost(&l->dispatch);
+	return err;
 }
 
 /* On the committer's thread: session, audit, event and effects, or none of them. */

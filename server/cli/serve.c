@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "background/delivery/operate.h"
+#include "background/store/janitor.h"
 #include "config/clock.h"
 #include "config/log.h"
 #include "server/app.h"
@@ -16,6 +18,9 @@
 #include "server/cli/cli.h"
 #include "server/http/http.h"
 #include "server/ops/control.h"
+
+/* Rounds in the time for which rows are kept, within bounds: an hour is cleaned each minute, a second once it is over. */
+enum { JANITOR_ROUNDS = 10, JANITOR_LEAST_MS = 1000, JANITOR_MOST_MS = 60 * 1000 };
 
 enum { ANSWER_MARGIN_US = 1000 * 1000 };
 
@@ -26,6 +31,7 @@ struct service {
 	struct app app;
 	struct http *http;
 	struct control *control;
+	struct janitor *janitor;
 };
 
 static void block_signals(sigset_t *set)
@@ -116,6 +122,32 @@ static int start_store(struct app *app)
 	return err == 0 ? CLI_DONE : failed("the committer can't be started", err_text(err));
 }
 
+static void removed(void *arg, const struct outbox_tally *tally)
+{
+	pool_removed(arg, tally);
+}
+
+static int start_janitor(struct service *service)
+{
+	const struct config *config = service->app.config;
+	int64_t shorter_ms = config->retention.delivered_ms < config->retention.dead_ms ? config->retention.delivered_ms
+											: config->retention.dead_ms;
+	int64_t interval_ms = shorter_ms / JANITOR_ROUNDS;
+	const struct janitor_options options = {
+		.store = service->app.store,
+		.committer = service->app.committer,
+		.metrics = service->app.metrics,
+		.delivered_ms = config->retention.delivered_ms,
+		.dead_ms = config->retention.dead_ms,
+		.interval_ms = interval_ms < JANITOR_LEAST_MS  ? JANITOR_LEAST_MS
+			       : interval_ms > JANITOR_MOST_MS ? JANITOR_MOST_MS
+							       : interval_ms,
+		.removed = removed,
+		.arg = service->app.pool,
+	};
+	return janitor_start(&options, &service->janitor);
+}
+
 static int start(struct service *service)
 {
 	struct app *app = &service->app;
@@ -140,6 +172,9 @@ static int start(struct service *service)
 	if (err != 0)
 		return failed("the command socket can't be opened",
 			err == ERR_LIMIT ? "the store's path is too long for a socket beside it" : why_of(err, text));
+
+	if (start_janitor(service) != 0)
+		return failed("the janitor can't be started", err_text(ERR_SYSTEM));
 
 	const struct http_options options = {
 		.config = app->config,
@@ -220,6 +255,7 @@ static void stop(struct service *service)
 	pool_end_waits(app->pool, waits_end_us(drain_us));
 	http_stop(service->http, app->config->background.drain_ms);
 	control_stop(service->control);
+	janitor_stop(service->janitor);
 	passwords_stop(app->passwords);
 	if (app->pool != NULL)
 		pool_drain(app->pool, deadline_us);

@@ -219,8 +219,8 @@ static json_t *target_json(const struct target_view *view)
 {
 	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
 		view->name, "effect", view->effect, "target", view->target, "type", view->type, "delivery",
-		view->delivery, "breaker", view->breaker, "cause", view->cause[0] ? view->cause : NULL, "paused",
-		view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
+		view->delivery, "breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL,
+		"paused", view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
 		time_or_null(view->told_until_ms), "pending", (json_int_t)view->pending, "in_flight",
 		(json_int_t)view->in_flight, "oldest_due", time_or_null(view->oldest_due_ms), "dead_letters",
 		dead_letters(view));

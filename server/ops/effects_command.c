@@ -9,6 +9,7 @@
 static void tally_add(struct outbox_tally *sum, const struct outbox_tally *part)
 {
 	sum->rows += part->rows;
+	sum->more = sum->more || part->more;
 	for (size_t i = 0; i < part->count; i++) {
 		size_t at = 0;
 		while (at < sum->count && (strcmp(sum->items[at].effect, part->items[i].effect) != 0 ||
@@ -43,6 +44,7 @@ static int change_store(struct db *writer, enum effects_change change, const str
 		tally_add(&sum, &part);
 		after_row = part.last_row;
 	} while (part.more);
+	sum.more = false;
 	*ret_tally = sum;
 	return 0;
 }
@@ -81,8 +83,8 @@ int effects_change(const struct effects_place *place, enum effects_change change
 		json_decref(unchanged);
 		return err;
 	}
-	reply = json_pack("{s:I, s:o, s:o}", "rows", (json_int_t)sum.rows, "by", effects_json_tally(&sum), "unchanged",
-		unchanged);
+	reply = json_pack("{s:I, s:b, s:o, s:o}", "rows", (json_int_t)sum.rows, "more", sum.more, "by",
+		effects_json_tally(&sum), "unchanged", unchanged);
 	if (!reply)
 		return ERR_MEMORY;
 	*ret_reply = reply;

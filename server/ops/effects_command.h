@@ -2,12 +2,12 @@
  * What operators do to effects, as commands (command.h) and as /admin routes do it: to a running pool, or to a store that no
  * server owns.
  *
- *   effects.replay   {…selection, "dry_run"}             {"rows", "by":[{"effect","cause","rows"}], "unchanged":[id …]}
+ *   effects.replay   {…selection, "dry_run"}             {"rows", "more", "by":[{"effect","cause","rows"}], "unchanged":[id …]}
  *   effects.discard  the same
  *   effects.pause    {"name", "reason"}                  {"name"}      ERR_NOT_FOUND: no such effect or target
  *   effects.resume   {"name"}                            {"name"}      ERR_NOT_FOUND: none such, or it is not paused
  *
- * "unchanged" are the ids of the selection that no row in the right state belongs to. A pause lasts until it is
+ * "more": some were left, since their target has reached its max_pending. "unchanged" are the ids of the selection that no row in the right state belongs to. A pause lasts until it is
  * resumed, over restarts as well.
  */
 #ifndef TOKENFIRST_SERVER_OPS_EFFECTS_COMMAND_H
