@@ -2,7 +2,8 @@
  * A round walks through the events in the order of their ids, which is that of their creation, up to the first one that is
  * too young to go. Most that it passes may go at once and do; what stays behind (dead letters are kept longer, a
  * pending row for as long as it takes) would be passed again in each round. So a round begins where the last one
- * ended, and only once in LIMIT_JANITOR_FULL_MS at the first event.
+ * ended, and only now and then at the first event: once in LIMIT_JANITOR_FULL_MS, or in a tenth of the shorter retention
+ * if that is less, so that nothing is kept for much longer than was said.
  *
  * Each batch is found by the janitor's reader, outside of any transaction that others wait for, and checked again by the
  * job that removes it.
@@ -105,6 +106,12 @@ static int remove_batch(struct janitor *j, struct batch *batch)
 	return 0;
 }
 
+static int64_t full_round_ms(const struct janitor_options *options)
+{
+	int64_t shorter_ms = options->delivered_ms < options->dead_ms ? options->delivered_ms : options->dead_ms;
+	return shorter_ms / 10 < LIMIT_JANITOR_FULL_MS ? shorter_ms / 10 : LIMIT_JANITOR_FULL_MS;
+}
+
 static int remove_events(struct janitor *j)
 {
 	struct batch batch;
@@ -114,7 +121,7 @@ static int remove_events(struct janitor *j)
 	int64_t now_ms = clock_now_ms();
 	if (clock_mono_us() >= j->next_full_us) {
 		j->cursor = 0;
-		j->next_full_us = clock_mono_us() + (int64_t)LIMIT_JANITOR_FULL_MS * 1000;
+		j->next_full_us = clock_mono_us() + full_round_ms(&j->options) * 1000;
 	}
 	batch.delivered_before_ms = now_ms - j->options.delivered_ms;
 	batch.dead_before_ms = now_ms - j->options.dead_ms;
