@@ -67,7 +67,8 @@ void stage_set(struct stage *stage, size_t logins, bool log_nearly_full)
 	struct peer_step answer[] = {{.delay_ms = ANSWER_MS}};
 
 	*stage = (struct stage){.logins = logins};
-	scene_set(&stage->scene, NULL, 0, NULL);
+	/* a machine that stands still for a moment is no reason to send anything twice */
+	scene_set(&stage->scene, NULL, 0, "{'effects':{'bus':{'timeout':'60s', 'connect_timeout':'20s'}}}");
 	scratch_make(&stage->saved);
 	if (log_nearly_full)
 		fill_log(&stage->scene);
