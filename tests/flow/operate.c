@@ -318,16 +318,19 @@ Test(operate, admin_routes_are_for_admins)
 Test(operate, what_is_settled_for_long_enough_is_cleaned_away)
 {
 	static const struct peer_step once[] = {{.status = 422}, {.status = 200}};
+	static const char *const shorter[] = {"retention.dead=1s", NULL};
 	struct api_login dead, delivered;
 	struct scene scene;
 
-	scene_set(&scene, once, 2, "{'retention':{'delivered':'1s','dead':'4s'}}");
+	scene_set(&scene, once, 2, "{'retention':{'delivered':'1s'}}");
 	dead = scene_login(&scene);
 	cr_assert(api_effect_wait(scene.server, &dead, "bus", "dead", SCENE_WAIT_MS));
 	delivered = scene_login(&scene);
 	cr_assert(api_effect_wait(scene.server, &delivered, "bus", "delivered", SCENE_WAIT_MS));
 	cr_assert(metric_wait(scene.server, "tokenfirst_retention_removed_total", 1, SCENE_WAIT_MS));
 	cr_assert_eq(dead_letters(&scene), 1, "kept for longer");
+	cr_assert_eq(server_stop(scene.server), 0);
+	server_restart(scene.server, &(struct server_options){.config = scene.config, .settings = shorter});
 	cr_assert(metric_wait_below(
 		scene.server, "tokenfirst_dead_letters{effect=\"bus\",reason=\"condemned\"}", 0, SCENE_WAIT_MS));
 	char *rows = scene_query(
