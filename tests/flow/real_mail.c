@@ -210,3 +210,37 @@ Test(real_mail, many_mails_come_on_one_connection)
 	close_room(&room);
 	buf_release(&text);
 }
+
+/* A mail for each recipient: the one that is refused takes nobody else's with it, and is there to be seen. */
+Test(real_mail, one_of_several_recipients_is_refused)
+{
+	struct mailroom room = {.postfix = NULL};
+	struct api_login login;
+	struct buf text;
+	char id[PEER_TEXT + 64], key[PEER_TEXT], pattern[PEER_TEXT + 512];
+
+	if (!possible())
+		return;
+	scratch_make(&room.scratch);
+	buf_init(&text, BODY_MAX);
+	buf_append_text(&text, "Hello\n");
+	write_template(&room, "user.login.txt", "Subject: Hello\n\n", &text);
+	open_room(&room, ",'to':['staff@example.com','" POSTFIX_NOBODY "','{{user.email}}']");
+	login = api_login(room.server, "alice", SCENE_PASSWORD);
+	cr_assert_eq(login.status, 200);
+	cr_assert(metric_wait(
+		room.server, "tokenfirst_effects_total{effect=\"email\",outcome=\"delivered\"}", 2, SCENE_WAIT_MS));
+	cr_assert(metric_wait(
+		room.server, "tokenfirst_dead_letters{effect=\"email\",reason=\"condemned\"}", 1, SCENE_WAIT_MS));
+	cr_assert(postfix_wait(room.postfix, 2, SCENE_WAIT_MS));
+	cr_assert_eq(metric_value(room.server, "tokenfirst_breaker_state{effect=\"email\"}"), 0);
+	/* each has an id of its own */
+	for (int part = 1; part <= 3; part += 2) {
+		snprintf(id, sizeof(id), "Message-ID: <%s-%d@example.com>", scene_key(&login, "email", key), part);
+		snprintf(pattern, sizeof(pattern), "test $(grep -lF '%s' '%s'/* | wc -l) -eq 1", id,
+			postfix_mailbox(room.postfix));
+		cr_assert_eq(system(pattern), 0, "%s", id);
+	}
+	close_room(&room);
+	buf_release(&text);
+}

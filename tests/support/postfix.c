@@ -55,6 +55,8 @@ static const char main_cf[] = "compatibility_level = 3.6\n"
 			      "virtual_minimum_uid = 100\n"
 			      "virtual_uid_maps = static:%2$d\n"
 			      "virtual_gid_maps = static:%2$d\n"
+			      "smtpd_recipient_restrictions = check_recipient_access "
+			      "inline:{{" POSTFIX_NOBODY " = 550 5.1.1 no such user}}, permit_mynetworks, reject\n"
 			      "maillog_file = %1$s/log\n"
 			      "maillog_file_prefixes = %1$s\n";
 

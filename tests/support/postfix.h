@@ -1,6 +1,7 @@
 /*
  * A real mail server for tests: a Postfix of our own, with its configuration, queue, log and mailbox in a temporary folder,
- * on a port of 127.0.0.1. Every address at example.com and example.net leads to one mailbox.
+ * on a port of 127.0.0.1. Every address at example.com and example.net, but for one,
+ * leads to one mailbox.
  *
  * It needs root, since Postfix does: its parts run as its own user. It has a process group of its own, which ends with it.
  */
@@ -10,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The one address there that is refused: 550 5.1.1 to its RCPT TO. */
+#define POSTFIX_NOBODY "nobody@example.com"
 
 enum { POSTFIX_URL = 64, POSTFIX_START_MS = 30000, POSTFIX_STOP_MS = 10000 };
 
