@@ -137,6 +137,7 @@ ParameterizedTest(const size_t *index, broken, a_broken_reply)
 	hostile_begin(&run, &(struct hostile_case){.name = row->name,
 				    .url = url,
 				    .held_ms = row->held_ms,
+				    .least_ms = row->held_ms > 0 ? row->held_ms - HOSTILE_EARLY_MS : 0,
 				    .outcome = row->outcome,
 				    .reason = row->reason,
 				    .verdict = row->verdict});

@@ -79,7 +79,7 @@ Test(dns, a_name_server_that_never_answers)
 	hostile_begin(&run, &(struct hostile_case){.name = "DNS, never an answer",
 				    .url = "http://receiver.example.net/",
 				    .held_ms = HOSTILE_TIMEOUT_MS,
-				    .least_ms = HOSTILE_TIMEOUT_MS - 50,
+				    .least_ms = HOSTILE_TIMEOUT_MS - HOSTILE_EARLY_MS,
 				    .outcome = "dns",
 				    .reason = "not resolved",
 				    .verdict = HOSTILE_RETRIED});
@@ -104,7 +104,7 @@ Test(dns, a_name_server_that_never_answers_for_mail)
 				    .url = "smtp://receiver.example.net/",
 				    .more = "{'type':'email','from':'auth@example.com','to':'bob@example.com'}",
 				    .held_ms = HOSTILE_TIMEOUT_MS,
-				    .least_ms = HOSTILE_TIMEOUT_MS - 50,
+				    .least_ms = HOSTILE_TIMEOUT_MS - HOSTILE_EARLY_MS,
 				    .outcome = "dns",
 				    .reason = "not resolved",
 				    .verdict = HOSTILE_RETRIED});

@@ -9,7 +9,7 @@
 #include "tests/support/hostile_peer.h"
 
 enum {
-	PATIENCE_MS = 5000, /* `timeout` here: the bound of size must act long before */
+	PATIENCE_MS = 10000, /* `timeout` here: the bound of size must act long before */
 	HELD_MS = 1000,
 	BLOCK = 64 << 10,
 	BLOCKS_OF_1_GB = 16 << 10,
@@ -80,6 +80,7 @@ static void run_row(const struct row *row)
 				    .url = url,
 				    .more = more,
 				    .held_ms = HELD_MS,
+				    .least_ms = times_out ? HELD_MS - HOSTILE_EARLY_MS : 0,
 				    .outcome = row->outcome,
 				    .reason = row->reason,
 				    .verdict = row->verdict});

@@ -8,7 +8,7 @@
 #include "tests/support/hostile.h"
 #include "tests/support/hostile_peer.h"
 
-enum { DRIP_MS = 10, LEAST_MS = HOSTILE_TIMEOUT_MS - 50, BIG_DATA = 200 << 10 };
+enum { DRIP_MS = 10, LEAST_MS = HOSTILE_TIMEOUT_MS - HOSTILE_EARLY_MS, BIG_DATA = 200 << 10 };
 
 #define OK	"HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"

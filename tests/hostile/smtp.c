@@ -138,6 +138,7 @@ ParameterizedTest(const size_t *index, smtp, a_mail_server)
 				    .url = smtp_peer_url(peer, url),
 				    .more = "{" MAIL "}",
 				    .held_ms = row->held_ms,
+				    .least_ms = row->held_ms > 0 ? row->held_ms - HOSTILE_EARLY_MS : 0,
 				    .outcome = row->outcome,
 				    .reason = row->reason,
 				    .verdict = row->verdict});
