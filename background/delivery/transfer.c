@@ -5,15 +5,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "background/delivery/mail_sockets.h"
+#include "background/delivery/reply_head.h"
 #include "config/limits.h"
-
-/* Of a reply that has several, which is none of its rights (RFC 9110 5.3), so many are looked at. */
-enum { RETRY_AFTERS = 4, RETRY_AFTER_SIZE = 64 };
-
-/* Connections of one mail handle: curl keeps at most five of them. */
-enum { MAIL_SOCKETS = 8 };
 
 struct transfer {
 	CURL *easy;
@@ -25,12 +20,11 @@ struct transfer {
 	struct buf reply;
 	size_t received; /* bytes of headers and body */
 	bool mail, too_large, after_recipient, leaving, reused;
-	bool in_head; /* HTTP: a head has begun, and its empty line has not come */
 	int64_t now_ms;
-	char retry_after[RETRY_AFTERS][RETRY_AFTER_SIZE];
-	size_t retry_after_count;
-	curl_socket_t sockets[MAIL_SOCKETS]; /* of a mail handle, open */
-	size_t socket_count;
+	bool left_resolver;
+	char error[CURL_ERROR_SIZE];
+	struct reply_head head;
+	struct mail_sockets sockets; /* of a mail handle */
 };
 
 struct transfer *transfer_new(void)
@@ -48,42 +42,12 @@ struct transfer *transfer_new(void)
 	return transfer;
 }
 
-/*
- * curl ends an SMTP connection with QUIT and waits for the reply to it, up to two minutes, whatever the time-outs say
- * (smtp_disconnect in its lib/smtp.c): within a transfer that was refused, and in curl_easy_cleanup. With
- * nothing to be read any more it says QUIT and goes.
- */
-static void shut_sockets(struct transfer *transfer, int how)
-{
-	for (size_t i = 0; i < transfer->socket_count; i++)
-		(void)shutdown(transfer->sockets[i], how);
-}
-
-static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	struct transfer *transfer = arg;
-	(void)purpose;
-	if (transfer->socket_count == MAIL_SOCKETS)
-		return CURL_SOCKOPT_ERROR;
-	transfer->sockets[transfer->socket_count++] = fd;
-	return CURL_SOCKOPT_OK;
-}
-
-static int on_close(void *arg, curl_socket_t fd)
-{
-	struct transfer *transfer = arg;
-	for (size_t i = 0; i < transfer->socket_count; i++)
-		if (transfer->sockets[i] == fd)
-			transfer->sockets[i] = transfer->sockets[--transfer->socket_count];
-	return close(fd);
-}
-
 void transfer_free(struct transfer *transfer)
 {
 	if (transfer == NULL)
 		return;
 	transfer_abort(transfer);
-	shut_sockets(transfer, SHUT_RD);
+	mail_sockets_shut(&transfer->sockets, SHUT_RD);
 	transfer_clear(transfer);
 	buf_release(&transfer->reply);
 	if (transfer->easy != NULL)
@@ -120,35 +84,6 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 	return buf_error(&transfer->reply) == 0 ? len : 0;
 }
 
-static void keep_retry_after(struct transfer *transfer, const char *line, size_t len)
-{
-	static const char name[] = "retry-after:";
-	size_t skip = sizeof(name) - 1;
-	if (len <= skip || strncasecmp(line, name, skip) != 0)
-		return;
-	while (skip < len && (line[skip] == ' ' || line[skip] == '\t'))
-		skip++;
-	while (len > skip && strchr("\r\n\t ", line[len - 1]) != NULL)
-		len--;
-	size_t value = len - skip;
-	if (value >= RETRY_AFTER_SIZE || transfer->retry_after_count == RETRY_AFTERS)
-		return;
-	char *kept = transfer->retry_after[transfer->retry_after_count++];
-	memcpy(kept, line + skip, value);
-	kept[value] = '\0';
-}
-
-/* The longest: none of them may be undercut. -1: none. */
-static int64_t longest_retry_after(const struct transfer *transfer, int64_t now_ms)
-{
-	int64_t longest_ms = -1;
-	for (size_t i = 0; i < transfer->retry_after_count; i++) {
-		int64_t ms = retry_after_parse(transfer->retry_after[i], now_ms);
-		longest_ms = ms > longest_ms ? ms : longest_ms;
-	}
-	return longest_ms;
-}
-
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 {
 	struct transfer *transfer = arg;
@@ -163,13 +98,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 		buf_append(&transfer->reply, bytes, len);
 		return len;
 	}
-	if (len > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-		transfer->retry_after_count = 0; /* a new head: an interim 1xx has no say */
-		transfer->in_head = true;
-	} else if (bytes[0] == '\r' || bytes[0] == '\n') {
-		transfer->in_head = false;
-	}
-	keep_retry_after(transfer, bytes, len);
+	if (len > 0)
+		reply_head_line(&transfer->head, bytes, len);
 	return len;
 }
 
@@ -185,7 +115,7 @@ static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, voi
 	/* after a refusal curl says QUIT on the same handle */
 	transfer->leaving = strncasecmp(bytes, "QUIT", 4) == 0;
 	if (transfer->leaving)
-		shut_sockets(transfer, SHUT_RD);
+		mail_sockets_shut(&transfer->sockets, SHUT_RD);
 	return 0;
 }
 
@@ -307,10 +237,7 @@ static int set_mail(struct transfer *transfer, const struct effect_config *confi
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer) != CURLE_OK;
+	failed += mail_sockets_watch(&transfer->sockets, easy) != 0;
 	if (config->auth.type == AUTH_BASIC) {
 		failed += curl_easy_setopt(easy, CURLOPT_USERNAME, config->auth.username) != CURLE_OK;
 		failed += curl_easy_setopt(easy, CURLOPT_PASSWORD, config->auth.password) != CURLE_OK;
@@ -388,7 +315,7 @@ static enum transport transport_of(const struct transfer *transfer, CURLcode res
 	switch (result) {
 	case CURLE_OK:
 		/* a connection that is closed within the head is no error to curl, which has read a status */
-		return transfer->in_head ? TRANSPORT_CONNECT : TRANSPORT_REPLY;
+		return transfer->head.open ? TRANSPORT_CONNECT : TRANSPORT_REPLY;
 	case CURLE_OPERATION_TIMEDOUT:
 		return timeout_kind(transfer->easy);
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -443,7 +370,7 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 
 	/* curl keeps a connection whose last reply it gave up waiting for: that must not answer the next mail */
 	if (result != CURLE_OK)
-		shut_sockets(transfer, SHUT_RDWR);
+		mail_sockets_shut(&transfer->sockets, SHUT_RDWR);
 	enum transport transport = transport_of(transfer, result);
 	transfer->left_resolver = transport == TRANSPORT_DNS && result == CURLE_OPERATION_TIMEDOUT;
 	cut_time(transfer->error);
@@ -453,7 +380,7 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 	*ret_reply = (struct reply){
 		.transport = transport,
 		.status = (int)status,
-		.retry_after_ms = longest_retry_after(transfer, now_ms),
+		.retry_after_ms = reply_head_retry_after(&transfer->head, now_ms),
 		.body = transfer->reply.data,
 		.body_len = transfer->reply.len,
 		.smtp_after_recipient = transfer->after_recipient,
@@ -498,6 +425,7 @@ void transfer_clear(struct transfer *transfer)
 	transfer->owner = NULL;
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;
-	transfer->leaving = transfer->reused = transfer->in_head = false;
-	transfer->retry_after_count = 0;
+	transfer->leaving = transfer->reused = transfer->left_resolver = false;
+	transfer->error[0] = '\0';
+	reply_head_reset(&transfer->head);
 }
