@@ -1,31 +1,11 @@
-#include "background/delivery/transfer.h"
-
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "background/delivery/mail_sockets.h"
-#include "background/delivery/reply_head.h"
+#include "background/delivery/transfer_internal.h"
 #include "config/limits.h"
-
-struct transfer {
-	CURL *easy;
-	CURLM *multi; /* NULL: not under way */
-	void *owner;
-	struct request request;
-	struct curl_slist *headers, *recipients;
-	curl_mime *mime;
-	struct buf reply;
-	size_t received; /* bytes of headers and body */
-	bool mail, too_large, after_recipient, leaving, reused;
-	int64_t now_ms;
-	bool left_resolver;
-	char error[CURL_ERROR_SIZE];
-	struct reply_head head;
-	struct mail_sockets sockets; /* of a mail handle */
-};
 
 struct transfer *transfer_new(void)
 {
@@ -47,7 +27,7 @@ void transfer_free(struct transfer *transfer)
 	if (transfer == NULL)
 		return;
 	transfer_abort(transfer);
-	mail_sockets_shut(&transfer->sockets, SHUT_RD);
+	transfer_shut_sockets(transfer, SHUT_RD);
 	transfer_clear(transfer);
 	buf_release(&transfer->reply);
 	if (transfer->easy != NULL)
@@ -101,22 +81,6 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 	if (len > 0)
 		reply_head_line(&transfer->head, bytes, len);
 	return len;
-}
-
-/* Which command an SMTP reply code answers is not in curl's result; it is in what was sent. */
-static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg)
-{
-	struct transfer *transfer = arg;
-	(void)easy;
-	if (type != CURLINFO_HEADER_OUT || len < 4)
-		return 0;
-	if (strncasecmp(bytes, "RCPT", 4) == 0 || strncasecmp(bytes, "DATA", 4) == 0)
-		transfer->after_recipient = true;
-	/* after a refusal curl says QUIT on the same handle */
-	transfer->leaving = strncasecmp(bytes, "QUIT", 4) == 0;
-	if (transfer->leaving)
-		mail_sockets_shut(&transfer->sockets, SHUT_RD);
-	return 0;
 }
 
 /* Counts failures of curl_easy_setopt: each can only be a lack of memory here. */
@@ -185,66 +149,6 @@ static int set_http(struct transfer *transfer)
 	return failed > 0 ? ERR_MEMORY : 0;
 }
 
-static int add_part(curl_mime *alternatives, const struct buf *body, const char *type)
-{
-	curl_mimepart *part = curl_mime_addpart(alternatives);
-	if (part == NULL || curl_mime_data(part, body->data, body->len) != CURLE_OK ||
-		curl_mime_type(part, type) != CURLE_OK || curl_mime_encoder(part, "quoted-printable") != CURLE_OK)
-		return ERR_MEMORY;
-	return 0;
-}
-
-/* The least preferred alternative first: RFC 2046 5.1.4. */
-static int set_mime(struct transfer *transfer)
-{
-	curl_mime *alternatives = NULL;
-	curl_mimepart *root;
-	int err = ERR_MEMORY;
-
-	transfer->mime = curl_mime_init(transfer->easy);
-	alternatives = curl_mime_init(transfer->easy);
-	if (transfer->mime == NULL || alternatives == NULL)
-		goto done;
-	err = add_part(alternatives, &transfer->request.text, "text/plain; charset=utf-8");
-	if (err == 0 && transfer->request.html.len > 0)
-		err = add_part(alternatives, &transfer->request.html, "text/html; charset=utf-8");
-	if (err != 0)
-		goto done;
-	err = ERR_MEMORY;
-	root = curl_mime_addpart(transfer->mime);
-	if (root == NULL || curl_mime_subparts(root, alternatives) != CURLE_OK)
-		goto done;
-	alternatives = NULL; /* the root owns it now */
-	if (curl_mime_type(root, "multipart/alternative") != CURLE_OK ||
-		curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, transfer->mime) != CURLE_OK)
-		goto done;
-	err = 0;
-done:
-	curl_mime_free(alternatives);
-	return err;
-}
-
-static int set_mail(struct transfer *transfer, const struct effect_config *config)
-{
-	CURL *easy = transfer->easy;
-	int failed = 0;
-	transfer->recipients = curl_slist_append(NULL, transfer->request.recipient);
-	failed += transfer->recipients == NULL;
-	failed += curl_easy_setopt(easy, CURLOPT_MAIL_FROM, transfer->request.sender) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, transfer->recipients) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_USE_SSL,
-			  (long)(config->starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE)) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) != CURLE_OK;
-	failed += mail_sockets_watch(&transfer->sockets, easy) != 0;
-	if (config->auth.type == AUTH_BASIC) {
-		failed += curl_easy_setopt(easy, CURLOPT_USERNAME, config->auth.username) != CURLE_OK;
-		failed += curl_easy_setopt(easy, CURLOPT_PASSWORD, config->auth.password) != CURLE_OK;
-	}
-	return failed > 0 ? ERR_MEMORY : set_mime(transfer);
-}
-
 int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner)
 {
 	transfer->mail = transfer_is_mail(transfer);
@@ -253,7 +157,7 @@ int transfer_begin(struct transfer *transfer, const struct effect_config *config
 	if (err == 0)
 		err = set_headers(transfer);
 	if (err == 0)
-		err = transfer->mail ? set_mail(transfer, config) : set_http(transfer);
+		err = transfer->mail ? transfer_set_mail(transfer, config) : set_http(transfer);
 	if (err == 0 && multi != NULL && curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
 		err = ERR_MEMORY;
 	if (err == 0)
@@ -370,7 +274,7 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 
 	/* curl keeps a connection whose last reply it gave up waiting for: that must not answer the next mail */
 	if (result != CURLE_OK)
-		mail_sockets_shut(&transfer->sockets, SHUT_RDWR);
+		transfer_shut_sockets(transfer, SHUT_RDWR);
 	enum transport transport = transport_of(transfer, result);
 	transfer->left_resolver = transport == TRANSPORT_DNS && result == CURLE_OPERATION_TIMEDOUT;
 	cut_time(transfer->error);
