@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "background/delivery/bucket.h"
+#include "background/delivery/gate.h"
 #include "background/delivery/lineup.h"
 #include "background/delivery/retry.h"
 #include "background/delivery/window.h"
@@ -29,15 +29,11 @@ struct backlog {
 
 struct lane {
 	const struct effect_config *config;
-	struct breaker breaker;
-	struct bucket bucket;
+	struct gate gate;
 	struct lineup lineup;
 	struct window window;
 	struct backlog backlogs[OUTBOX_CLASSES];
-	size_t in_flight;
 	bool draining; /* the backlog on disk is left for the next start */
-	bool paused;   /* by an operator */
-	int64_t told_until_ms;
 	int64_t suspect_since_ms;
 };
 
@@ -51,27 +47,13 @@ static int64_t most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* When the target itself, or an operator, lets attempts begin again; 0: they may. */
-static int64_t parked_until_ms(const struct lane *lane)
-{
-	return lane->paused ? INT64_MAX : most(lane->told_until_ms, breaker_due_ms(&lane->breaker));
-}
-
-/* When one more attempt may begin, if something is ready. */
-static int64_t gate_ms(const struct lane *lane)
-{
-	if (lane->in_flight >= (size_t)lane->config->max_in_flight)
-		return INT64_MAX;
-	return most(parked_until_ms(lane), bucket_due_ms(&lane->bucket));
-}
-
 struct lane *lane_new(const struct effect_config *config)
 {
 	struct lane *lane = calloc(1, sizeof(*lane));
 	if (lane == NULL)
 		return NULL;
 	lane->config = config;
-	bucket_init(&lane->bucket, &config->rate);
+	gate_init(&lane->gate, config);
 	for (size_t class = 0; class < OUTBOX_CLASSES; class ++)
 		lane->backlogs[class].look_ms = INT64_MAX;
 	return lane;
@@ -149,12 +131,8 @@ void lane_unqueue(struct lane *lane, struct item *item)
 
 static struct item *begin(struct lane *lane, struct item *item, int64_t now_ms)
 {
-	bool admitted = breaker_admits(&lane->breaker, now_ms) && bucket_take(&lane->bucket, now_ms);
-	assert(admitted); /* the gate was open */
-	(void)admitted;
-	item->probe = breaker_begin(&lane->breaker);
+	item->probe = gate_begin(&lane->gate, now_ms);
 	item->place = ITEM_FLYING;
-	lane->in_flight++;
 	return item;
 }
 
@@ -162,10 +140,10 @@ static struct item *begin(struct lane *lane, struct item *item, int64_t now_ms)
 static void catch_up(struct lane *lane, int64_t now_ms)
 {
 	lineup_promote(&lane->lineup, now_ms);
-	if (lane->told_until_ms <= now_ms)
-		lane->told_until_ms = 0;
+	if (lane->gate.told_until_ms <= now_ms)
+		lane->gate.told_until_ms = 0;
 	/* neither the rate nor max_in_flight make it wait, but the others that use them up */
-	if (!lineup_has_suspect(&lane->lineup) || parked_until_ms(lane) > now_ms)
+	if (!lineup_has_suspect(&lane->lineup) || gate_parked_until_ms(&lane->gate) > now_ms)
 		lane->suspect_since_ms = 0;
 	else if (lane->suspect_since_ms == 0)
 		lane->suspect_since_ms = now_ms;
@@ -174,7 +152,7 @@ static void catch_up(struct lane *lane, int64_t now_ms)
 struct item *lane_start(struct lane *lane, int64_t now_ms)
 {
 	catch_up(lane, now_ms);
-	if (!lineup_ready(&lane->lineup) || gate_ms(lane) > now_ms)
+	if (!lineup_ready(&lane->lineup) || gate_due_ms(&lane->gate) > now_ms)
 		return NULL;
 	return begin(lane, lineup_take(&lane->lineup), now_ms);
 }
@@ -182,7 +160,7 @@ struct item *lane_start(struct lane *lane, int64_t now_ms)
 struct item *lane_start_suspect(struct lane *lane, int64_t now_ms)
 {
 	catch_up(lane, now_ms);
-	if (!lineup_has_suspect(&lane->lineup) || gate_ms(lane) > now_ms)
+	if (!lineup_has_suspect(&lane->lineup) || gate_due_ms(&lane->gate) > now_ms)
 		return NULL;
 	lane->suspect_since_ms = 0;
 	return begin(lane, lineup_take_suspect(&lane->lineup), now_ms);
@@ -195,34 +173,8 @@ int64_t lane_suspect_since_ms(const struct lane *lane)
 
 bool lane_suspect_may_begin(const struct lane *lane, int64_t now_ms)
 {
-	return lineup_has_suspect(&lane->lineup) && parked_until_ms(lane) <= now_ms &&
-	       bucket_due_ms(&lane->bucket) <= now_ms;
-}
-
-static enum breaker_result breaker_result(enum verdict_kind kind)
-{
-	switch (kind) {
-	case VERDICT_OK:
-	case VERDICT_DEAD: /* the target is well: it read the request and refused it */
-		return BREAKER_SUCCESS;
-	case VERDICT_TARGET:
-		return BREAKER_CONDEMNED;
-	case VERDICT_GONE:
-		return BREAKER_GONE;
-	case VERDICT_RETRY:
-		break;
-	}
-	return BREAKER_FAILURE;
-}
-
-/* What the target asks for all effects by Retry-After. A longer pause wins, and a success says nothing of it. */
-static int64_t obey_pause(struct lane *lane, const struct verdict *verdict, int64_t now_ms)
-{
-	if (verdict->kind != VERDICT_RETRY || !verdict->pauses_target || verdict->retry_after_ms <= 0 ||
-		now_ms + verdict->retry_after_ms <= lane->told_until_ms)
-		return 0;
-	lane->told_until_ms = now_ms + verdict->retry_after_ms;
-	return lane->told_until_ms;
+	return lineup_has_suspect(&lane->lineup) && gate_parked_until_ms(&lane->gate) <= now_ms &&
+	       bucket_due_ms(&lane->gate.bucket) <= now_ms;
 }
 
 static void decide_retry(const struct lane *lane, const struct item *item, const struct verdict *verdict,
@@ -246,16 +198,13 @@ static void decide_retry(const struct lane *lane, const struct item *item, const
 struct lane_decision lane_end(
 	struct lane *lane, struct item *item, const struct verdict *verdict, int64_t now_ms, uint32_t random)
 {
-	assert(item->place == ITEM_FLYING && lane->in_flight > 0);
+	assert(item->place == ITEM_FLYING);
 	struct lane_decision decision = {.action = LANE_DELIVERED};
 	item->place = ITEM_SETTLING;
 	/* the process has lived through it */
 	item->suspect = false;
 	window_recount(&lane->window, item);
-	lane->in_flight--;
-	decision.breaker_changed = breaker_end(
-		&lane->breaker, &lane->config->breaker, breaker_result(verdict->kind), item->probe, now_ms, random);
-	decision.told_until_ms = obey_pause(lane, verdict, now_ms);
+	decision.breaker_changed = gate_end(&lane->gate, verdict, item->probe, now_ms, random, &decision.told_until_ms);
 
 	if (verdict->kind == VERDICT_OK)
 		return decision;
@@ -271,11 +220,9 @@ struct lane_decision lane_end(
 
 void lane_withdraw(struct lane *lane, struct item *item)
 {
-	assert(item->place == ITEM_FLYING && lane->in_flight > 0);
+	assert(item->place == ITEM_FLYING);
 	item->place = ITEM_SETTLING;
-	lane->in_flight--;
-	breaker_withdraw(&lane->breaker, item->probe);
-	bucket_put_back(&lane->bucket);
+	gate_withdraw(&lane->gate, item->probe);
 }
 
 void lane_forget(struct lane *lane, struct item *item)
@@ -368,34 +315,32 @@ bool lane_holds(const struct lane *lane, int64_t row)
 
 void lane_pause(struct lane *lane)
 {
-	lane->paused = true;
+	lane->gate.paused = true;
 }
 
 void lane_resume(struct lane *lane)
 {
-	lane->paused = false;
-	lane->told_until_ms = 0;
-	breaker_resume(&lane->breaker);
+	gate_resume(&lane->gate);
 }
 
 bool lane_paused(const struct lane *lane)
 {
-	return lane->paused;
+	return lane->gate.paused;
 }
 
 bool lane_parked(const struct lane *lane, int64_t now_ms)
 {
-	return lane->paused || lane->told_until_ms > now_ms || lane->breaker.state != BREAKER_CLOSED;
+	return lane->gate.paused || lane->gate.told_until_ms > now_ms || lane->gate.breaker.state != BREAKER_CLOSED;
 }
 
 int64_t lane_told_until_ms(const struct lane *lane)
 {
-	return lane->told_until_ms;
+	return lane->gate.told_until_ms;
 }
 
 int64_t lane_due_ms(const struct lane *lane, int64_t now_ms)
 {
-	int64_t due = INT64_MAX, gate = gate_ms(lane);
+	int64_t due = INT64_MAX, gate = gate_due_ms(&lane->gate);
 	int64_t item_ms = lineup_due_ms(&lane->lineup);
 	if (item_ms != INT64_MAX && gate != INT64_MAX)
 		due = most(item_ms, gate);
@@ -427,7 +372,7 @@ struct item *lane_take(struct lane *lane)
 bool lane_busy(struct lane *lane, int64_t now_ms)
 {
 	catch_up(lane, now_ms);
-	return lane->in_flight > 0 || (lineup_ready(&lane->lineup) && parked_until_ms(lane) <= now_ms);
+	return lane->gate.in_flight > 0 || (lineup_ready(&lane->lineup) && gate_parked_until_ms(&lane->gate) <= now_ms);
 }
 
 int64_t lane_oldest_due_ms(const struct lane *lane)
@@ -437,10 +382,10 @@ int64_t lane_oldest_due_ms(const struct lane *lane)
 
 size_t lane_in_flight(const struct lane *lane)
 {
-	return lane->in_flight;
+	return lane->gate.in_flight;
 }
 
 const struct breaker *lane_breaker(const struct lane *lane)
 {
-	return &lane->breaker;
+	return &lane->gate.breaker;
 }
