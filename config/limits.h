@@ -96,24 +96,33 @@
 #define LIMIT_CLI_SETTINGS     100	  /* --set on one command line; more is bad usage */
 
 /* delivery */
-#define LIMIT_LANE_WINDOW   1024  /* durable effects that one lane holds in memory; the rest wait on disk */
-#define LIMIT_CRASHES	    2	  /* an effect that was in flight at so many crashes is sent alone and last */
-#define LIMIT_SUSPECT_MS    60000 /* by which a suspect has its turn, though others must pause for it */
-#define LIMIT_LANE_MEMORY   10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
-#define LIMIT_WORKERS	    64
-#define LIMIT_INBOX_OFFERS  4096	 /* offers that wait for one worker; further ones are read from disk */
-#define LIMIT_COURIERS	    64		 /* mails that one worker sends at once; further ones wait for a thread */
-#define LIMIT_LOW_SPEED_S   30		 /* a transfer that moves no byte for so long is ended, whatever its timeout */
-#define LIMIT_REPLY	    (64 << 10)	 /* bytes of a reply's body and headers; more ends the transfer */
-#define LIMIT_REPLY_KEPT    512		 /* first bytes of a reply kept with a dead letter */
-#define LIMIT_ATTEMPT_LOG   32		 /* attempts remembered per effect: the first and the latest ones */
-#define LIMIT_REQUEST_BODY  (256 << 10)	 /* bytes of a request that an effect makes; more condemns the effect */
-#define LIMIT_REASON	    200		 /* bytes of a reason kept with an effect */
-#define LIMIT_RECENT_EVENTS 4096	 /* events whose fire-and-forget effects are remembered for /events/{id} */
-#define LIMIT_RETRY_AFTER_S (7 * 86400)	 /* a longer Retry-After is taken for this */
-#define LIMIT_TOKEN_TTL_MS  (10 * 60000) /* how long an access token is taken for good that does not say */
-#define LIMIT_TOKEN_MARGIN_MS                                                                                          \
-	60000 /* before the end of its time, or a tenth of that, an access token is not used any more */
+#define LIMIT_LANE_WINDOW  1024	 /* durable effects that one lane holds in memory; the rest wait on disk */
+#define LIMIT_CRASHES	   2	 /* an effect that was in flight at so many crashes is sent alone and last */
+#define LIMIT_SUSPECT_MS   60000 /* by which a suspect has its turn, though others must pause for it */
+#define LIMIT_LANE_MEMORY  10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
+#define LIMIT_WORKERS	   64
+#define LIMIT_INBOX_OFFERS 4096 /* offers that wait for one worker; further ones are read from disk */
+#define LIMIT_COURIERS	   64	/* mails that one worker sends at once; further ones wait for a thread */
+#define LIMIT_LOW_SPEED_S  30	/* a transfer that moves no byte for so long is ended, whatever its timeout */
+#define LIMIT_RESOLVERS	   32	/* look-ups of one worker that were given up and may still go on */
+#define LIMIT_RESOLVER_MS                                                                                              \
+	30000 /* by which the system's resolver has given up, too: 2 tries of 5 s at 3 servers (resolv.conf(5)) */
+#define LIMIT_REPLY	    (64 << 10)	/* bytes of a reply's body and headers; more ends the transfer */
+#define LIMIT_REPLY_KEPT    512		/* first bytes of a reply kept with a dead letter */
+#define LIMIT_ATTEMPT_LOG   32		/* attempts remembered per effect: the first and the latest ones */
+#define LIMIT_REQUEST_BODY  (256 << 10) /* bytes of a request that an effect makes; more condemns the effect */
+#define LIMIT_REASON	    200		/* bytes of a reason kept with an effect */
+#define LIMIT_RECENT_EVENTS 4096	/* events whose fire-and-forget effects are remembered for /events/{id} */
+#define LIMIT_RETRY_AFTER_S (7 * 86400) /* a longer Retry-After is taken for this */
+
+/* access tokens */
+#define LIMIT_TOKEN_TTL_MS    600000 /* how long one is taken for good that does not say */
+#define LIMIT_TOKEN_MARGIN_MS 60000  /* it is left so long before its end, or a tenth of its time */
+
+/* lanes */
+#define LIMIT_LANE_SUSPECTS 64			    /* held in memory beside the window; further ones wait on disk */
+#define LIMIT_BREAKER_PARTS 10			    /* by which a breaker's window slides */
+#define LIMIT_REFILL_ROWS   (8 * LIMIT_LANE_WINDOW) /* looked at by one refill, to find those not held */
 
 /* templates */
 #define LIMIT_MAIL_LINE 998	   /* characters of a line, RFC 5322 2.1.1 */

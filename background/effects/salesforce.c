@@ -106,11 +106,11 @@ static void judge_error(const struct reply *reply, struct verdict *ret_verdict)
 
 void salesforce_judge(const struct reply *reply, struct verdict *ret_verdict)
 {
-	if (reply->transport != TRANSPORT_REPLY)
-		verdict_standard(reply, false, ret_verdict);
-	else if (reply->status == 300)
+	const bool replied = reply->transport == TRANSPORT_REPLY;
+
+	if (replied && reply->status == 300)
 		verdict_own(VERDICT_DEAD, "HTTP 300: more than one record has this external id", ret_verdict);
-	else if (reply->status >= 400 && reply->status <= 499)
+	else if (replied && reply->status >= 400 && reply->status <= 499)
 		judge_error(reply, ret_verdict);
 	else
 		verdict_standard(reply, false, ret_verdict);
