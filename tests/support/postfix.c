@@ -1,6 +1,6 @@
 /*
  * `postfix start` would do more than is wanted here, and leave a daemon that belongs to nobody. Its master runs in the
- * foreground just as well (-d), as a child that dies with the test.
+ * foreground just as well (-d), under a guard that dies with the test.
  */
 #include "tests/support/postfix.h"
 
@@ -17,6 +17,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/harness.h"
@@ -109,25 +111,59 @@ static void make_folder(const char *base, const char *name, uid_t owner)
 		harness_fail("%s: %m", path);
 }
 
-/* In a process group of its own, so that its parts can be ended with it; its output goes where its log is. */
+/* Becomes the command; its output goes where the log is. */
+_Noreturn static void become(const struct postfix *postfix, const char *const *words)
+{
+	const int out = open(postfix->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+	if (out >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
+		execv(words[0], (char *const *)(uintptr_t)words);
+	_exit(127);
+}
+
+/*
+ * Between us and the command, for a process that changes its user, as Postfix does, no longer dies with its parent. It waits
+ * for the end of the command or for a SIGTERM, which also the end of the test sends, and takes the whole group with it.
+ */
+_Noreturn static void guard(const struct postfix *postfix, const char *const *words, pid_t parent)
+{
+	const struct timespec patience = {.tv_sec = 2};
+	sigset_t wanted, ended;
+	int status = 127;
+	pid_t pid;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	wanted = ended;
+	sigaddset(&wanted, SIGTERM);
+	sigprocmask(SIG_BLOCK, &wanted, NULL);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent || (pid = fork()) < 0)
+		_exit(127);
+	if (pid == 0) {
+		sigprocmask(SIG_UNBLOCK, &wanted, NULL);
+		become(postfix, words);
+	}
+	if (sigwaitinfo(&wanted, NULL) == SIGTERM) {
+		kill(0, SIGTERM); /* blocked here, and heard by the others */
+		(void)sigtimedwait(&ended, NULL, &patience);
+		kill(0, SIGKILL);
+	}
+	(void)waitpid(pid, &status, 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
+}
+
 static pid_t run(const struct postfix *postfix, const char *const *words)
 {
 	const pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
 		harness_fail("fork: %m");
-	if (pid > 0) {
-		setpgid(pid, pid);
-		return pid;
-	}
-	setpgid(0, 0);
-	/* its master ends its parts when it is told to go, and could not if it were killed */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	const int out = open(postfix->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-
-	if (getppid() == parent && out >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
-		execv(words[0], (char *const *)(uintptr_t)words);
-	_exit(127);
+	if (pid == 0)
+		guard(postfix, words, parent);
+	setpgid(pid, pid); /* in both, so that it holds whoever runs first */
+	return pid;
 }
 
 static bool answers(int port)
@@ -204,8 +240,6 @@ void postfix_stop(struct postfix *postfix)
 		return;
 	kill(postfix->pid, SIGTERM);
 	(void)program_wait(postfix->pid, POSTFIX_STOP_MS);
-	/* parts that have not seen it yet; the group is ours even when its leader is gone */
-	kill(-postfix->pid, SIGKILL);
 	scratch_remove(&postfix->scratch);
 	free(postfix);
 }
