@@ -41,7 +41,9 @@ struct power_work {
 
 /*
  * Plays and records, from before there was a file. `pragmas`: told to the writer first. `failing`: of 100 syncs, those that
- * fail while there is a committer; a login that is refused then is left. Free it.
+ * fail while there is a committer; a login that is refused then is left. A run ends with a commit
+ * whose sync holds: a process that ends right after a failed one leaves a log that the next one takes for whole, while some
+ * of it may never reach the disk. Free it.
  */
 struct power_work *power_work_record(const char *pragmas, int failing);
 
