@@ -87,6 +87,8 @@ Test(outbox_runs, what_is_in_flight_in_this_run_has_not_crashed)
 	start(1, row, 2, true);
 	cr_assert_eq(crashes(OUTBOX_FIRST, 1), 0);
 	cr_assert_not(crashed_alone(OUTBOX_FIRST, 1));
+	start(1, row, 3, false);
+	cr_assert_eq(crashes(OUTBOX_FIRST, 1), 0);
 }
 
 Test(outbox_runs, what_another_run_had_in_flight_has_crashed)
