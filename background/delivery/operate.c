@@ -90,24 +90,6 @@ int pool_resume(struct pool *pool, const char *name)
 	return hold(pool, name, NULL);
 }
 
-/* Adds one tally to another. With more kinds of rows than it has places for, the sum of all is still right. */
-static void add_tally(struct outbox_tally *sum, const struct outbox_tally *tally)
-{
-	sum->rows += tally->rows;
-	for (size_t i = 0; i < tally->count; i++) {
-		size_t j = 0;
-		while (j < sum->count && (strcmp(sum->items[j].effect, tally->items[i].effect) != 0 ||
-						 strcmp(sum->items[j].cause, tally->items[i].cause) != 0))
-			j++;
-		if (j == sum->count && j < LIMIT_OUTBOX_FOLD) {
-			sum->items[j] = tally->items[i];
-			sum->items[sum->count++].rows = 0;
-		}
-		if (j < sum->count)
-			sum->items[j].rows += tally->items[i].rows;
-	}
-}
-
 /* One batch of a change. */
 struct batch {
 	struct pool *pool;
@@ -153,6 +135,7 @@ static int replay_target(
 	int err = 0;
 
 	own.effect = target->config->name;
+	own.whole_name = true;
 	own.any_state = false;
 	own.state = EFFECT_DEAD;
 	do {
@@ -167,7 +150,7 @@ static int replay_target(
 		if (!batch.done) /* it could not be posted */
 			target_release_rows(target, batch.limit);
 		if (err == 0)
-			add_tally(sum, &batch.tally);
+			outbox_tally_sum(sum, &batch.tally);
 		batch.after_row = batch.tally.last_row;
 	} while (err == 0 && batch.tally.more);
 	return err;
@@ -186,10 +169,11 @@ static int count_targets(struct pool *pool, const struct outbox_filter *filter, 
 		if (filter->effect != NULL && !named(&pool->targets[i], filter->effect))
 			continue;
 		own.effect = pool->targets[i].config->name;
+		own.whole_name = true;
 		tally = (struct outbox_tally){.rows = 0};
 		err = outbox_tally(reader, &own, &tally);
 		if (err == 0)
-			add_tally(sum, &tally);
+			outbox_tally_sum(sum, &tally);
 	}
 	db_close(reader);
 	return err;
@@ -258,7 +242,7 @@ int pool_discard(struct pool *pool, const struct outbox_filter *filter, bool dry
 		batch.tally = (struct outbox_tally){.last_row = batch.after_row};
 		err = committer_run_then(pool->committer, discard_run, discard_done, &batch);
 		if (err == 0)
-			add_tally(ret_tally, &batch.tally);
+			outbox_tally_sum(ret_tally, &batch.tally);
 		batch.after_row = batch.tally.last_row;
 	} while (err == 0 && batch.tally.more);
 	return err;

@@ -212,14 +212,15 @@ static int64_t count_ends(const struct pool *pool, enum effect_end end)
 
 void pool_end_waits(struct pool *pool, int64_t at_us)
 {
-	for (size_t i = 0; pool != NULL && i < pool->worker_count; i++)
+	if (pool == NULL)
+		return;
+	pool->delivered_before = count_ends(pool, END_DELIVERED);
+	for (size_t i = 0; i < pool->worker_count; i++)
 		worker_end_waits(pool->workers[i], at_us);
 }
 
 void pool_drain(struct pool *pool, int64_t deadline_us)
 {
-	if (pool->worker_count > 0)
-		pool->delivered_before = count_ends(pool, END_DELIVERED);
 	for (size_t i = 0; i < pool->worker_count; i++)
 		worker_drain(pool->workers[i], deadline_us);
 	for (size_t i = 0; i < pool->worker_count; i++)

@@ -45,7 +45,7 @@ void pool_drain(struct pool *pool, int64_t deadline_us);
 
 /* What a drain came to. */
 struct pool_totals {
-	int64_t delivered; /* since the drain began */
+	int64_t delivered; /* since pool_end_waits, or the start of the process without it */
 	int64_t kept;	   /* in the outbox for the next start */
 	int64_t dropped;   /* in all, since the start of the process */
 };

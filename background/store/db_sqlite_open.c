@@ -62,6 +62,18 @@ static int use_wal(struct db *db)
 	return err;
 }
 
+/*
+ * What an earlier process left in the write-ahead log may be there in the page cache only: after a sync that failed the
+ * kernel takes those pages for clean and writes them no more (https://wiki.postgresql.org/wiki/Fsync_Errors). Appended to, such a
+ * log would take this process's commits down with it in a power cut. So it is copied into the database and begun
+ * anew before anything is promised. A reader that has it open just now is no reason not to start.
+ */
+static int copy_recovered(struct db *db)
+{
+	int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ? 0 : sqlite_fail(db, code);
+}
+
 static int configure(struct db *db)
 {
 	static const struct {
@@ -96,6 +108,8 @@ static int configure(struct db *db)
 	if (err != 0 || db->mode == DB_READER)
 		return err;
 	err = use_wal(db);
+	if (err == 0)
+		err = copy_recovered(db);
 	if (err != 0)
 		return err;
 	/* made now, so that the way back never fails for lack of memory */

@@ -160,7 +160,7 @@ static int settle_row(struct db *db, const struct settlement *one)
 {
 	static const char sql[] = "UPDATE effects SET state = $1, attempts = $2,"
 				  " due_ms = CASE WHEN $1 = 0 THEN $3 ELSE due_ms END,"
-				  " again = CASE WHEN $1 = 0 THEN 1 ELSE again END, started_run = 0,"
+				  " again = CASE WHEN $1 = 0 THEN 1 ELSE again END, started_run = 0, crashes = 0,"
 				  " settled_ms = $4, cause = $5, reason = $6, reply = $7, log = $8"
 				  " WHERE id = $9 AND state = 0 AND attempts IN ($10 - 1, $10)";
 	struct db_statement *s = NULL;

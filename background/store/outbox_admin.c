@@ -46,19 +46,20 @@ static bool is_open(enum effect_state state)
 	return state == EFFECT_PENDING || state == EFFECT_DEAD;
 }
 
-static bool effect_matches(const char *wanted, const char *effect)
+static bool effect_matches(const struct outbox_filter *filter, const char *effect)
 {
-	size_t len = strlen(wanted);
-
-	return strncmp(effect, wanted, len) == 0 && (effect[len] == '\0' || effect[len] == '.');
+	if (filter->effect == NULL)
+		return true;
+	size_t len = strlen(filter->effect);
+	return strncmp(effect, filter->effect, len) == 0 &&
+	       (effect[len] == '\0' || (effect[len] == '.' && !filter->whole_name));
 }
 
 static bool matches(const struct outbox_filter *filter, const struct candidate *one)
 {
 	bool by_part = filter->event_id != NULL && filter->effect != NULL && filter->part >= 0;
 
-	return (filter->any_state || one->state == filter->state) &&
-	       (filter->effect == NULL || effect_matches(filter->effect, one->effect)) &&
+	return (filter->any_state || one->state == filter->state) && effect_matches(filter, one->effect) &&
 	       (!by_part || one->part == filter->part) &&
 	       (filter->cause == NULL || strcmp(filter->cause, one->cause) == 0) &&
 	       one->created_ms >= filter->since_ms && (filter->until_ms == 0 || one->created_ms < filter->until_ms);
@@ -203,6 +204,13 @@ bool outbox_tally_add(struct outbox_tally *tally, const char *effect, const char
 	return true;
 }
 
+void outbox_tally_sum(struct outbox_tally *sum, const struct outbox_tally *part)
+{
+	sum->rows += part->rows;
+	for (size_t i = 0; i < part->count; i++)
+		(void)outbox_tally_add(sum, part->items[i].effect, part->items[i].cause, part->items[i].rows);
+}
+
 struct change {
 	struct outbox_tally tally;
 	int limit;
@@ -303,8 +311,7 @@ static int count_counter(void *arg, const char *effect, const char *kind, int64_
 	bool pending = strcmp(kind, KIND_PENDING) == 0;
 	const char *cause = pending ? "" : kind;
 
-	if (pending == (filter->state == EFFECT_PENDING) &&
-		(filter->effect == NULL || effect_matches(filter->effect, effect)) &&
+	if (pending == (filter->state == EFFECT_PENDING) && effect_matches(filter, effect) &&
 		(filter->cause == NULL || strcmp(filter->cause, cause) == 0))
 		count_rows(counting->tally, effect, cause, count);
 	return 0;

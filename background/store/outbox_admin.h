@@ -14,7 +14,8 @@
 /* Which rows. All that is said has to hold; what is 0 or NULL says nothing. */
 struct outbox_filter {
 	const char *event_id;
-	const char *effect; /* "crm"; "hooks" is all targets of hooks, "hooks.shop" one */
+	const char *effect; /* "crm"; "hooks" is all targets of hooks, "hooks.shop" one; */
+	bool whole_name;    /* unless it is the whole name, as rows have it */
 	int part;	    /* -1: any; counts only beside event_id and effect */
 	bool any_state;
 	enum effect_state state; /* unless any_state */
@@ -53,6 +54,12 @@ struct outbox_tally {
 		int64_t rows;
 	} items[LIMIT_OUTBOX_FOLD];
 };
+
+/*
+ * Adds what a part of a change came to; last_row and more are left alone. With more pairs than there is room for, the
+ * sum of all is still right.
+ */
+void outbox_tally_sum(struct outbox_tally *sum, const struct outbox_tally *part);
 
 /*
  * Dead letters are owed again: due at once, as first tries, under the same id, their age and attempts counted from now. Oldest first,

@@ -1,29 +1,8 @@
 #include "server/ops/effects_command.h"
 
-#include <string.h>
-
 #include "background/store/pauses.h"
 #include "config/clock.h"
 #include "server/ops/effects_json.h"
-
-static void tally_add(struct outbox_tally *sum, const struct outbox_tally *part)
-{
-	sum->rows += part->rows;
-	sum->more = sum->more || part->more;
-	for (size_t i = 0; i < part->count; i++) {
-		size_t at = 0;
-		while (at < sum->count && (strcmp(sum->items[at].effect, part->items[i].effect) != 0 ||
-						  strcmp(sum->items[at].cause, part->items[i].cause) != 0))
-			at++;
-		if (at == LIMIT_OUTBOX_FOLD)
-			continue; /* more kinds than are listed: the sum still has them */
-		if (at == sum->count) {
-			sum->items[sum->count] = part->items[i];
-			sum->items[sum->count++].rows = 0;
-		}
-		sum->items[at].rows += part->items[i].rows;
-	}
-}
 
 /* In a store without a server: all batches in the caller's transaction, since nobody waits for the writer. */
 static int change_store(struct db *writer, enum effects_change change, const struct outbox_filter *filter,
@@ -41,10 +20,9 @@ static int change_store(struct db *writer, enum effects_change change, const str
 			err = outbox_discard(writer, filter, after_row, LIMIT_OUTBOX_BATCH, now_ms, &part);
 		if (err)
 			return err;
-		tally_add(&sum, &part);
+		outbox_tally_sum(&sum, &part);
 		after_row = part.last_row;
 	} while (part.more);
-	sum.more = false;
 	*ret_tally = sum;
 	return 0;
 }
@@ -74,7 +52,8 @@ int effects_change(const struct effects_place *place, enum effects_change change
 		err = change_one(place, change, filter, dry_run, &part);
 		if (err)
 			break;
-		tally_add(&sum, &part);
+		outbox_tally_sum(&sum, &part);
+		sum.more = sum.more || part.more;
 		if (selection->ids && part.rows == 0 &&
 			json_array_append(unchanged, json_array_get(selection->ids, selection->next - 1)) != 0)
 			err = ERR_MEMORY;

@@ -49,9 +49,8 @@ static void add_one(const struct seed *seed)
 	size_t stale;
 
 	id_new(id, seed->now_ms);
-	struct event *event =
-		event_new(id, "seed.made", "", "{\"user\":{\"username\":\"alice\",\"email\":\"alice@example.com\"}}", 0, "",
-			seed->now_ms);
+	struct event *event = event_new(id, "seed.made", "",
+		"{\"user\":{\"username\":\"alice\",\"email\":\"alice@example.com\"}}", 0, "", seed->now_ms);
 	if (!event)
 		harness_quit("out of memory");
 	fail_if(outbox_add_event(seed->db, event, ""), seed->db);
