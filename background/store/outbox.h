@@ -103,7 +103,7 @@ struct outbox_row {
 	int attempts;	    /* started so far */
 	int spent;	    /* of those, the ones before its replay */
 	bool again;	    /* an attempt has ended */
-	int crashes;	    /* at which it was in flight */
+	int crashes;	    /* at which it was in flight, since an attempt of it last ended */
 	bool crashed_alone; /* at the last of them as the only one */
 	int64_t since_ms;   /* the event's creation, or the replay */
 	int64_t due_ms;
