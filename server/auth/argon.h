@@ -23,6 +23,12 @@ struct argon_cost argon_cost_of(const struct config *config);
 int argon_hash(const struct argon_cost *cost, const char *password, char *ret_hash) MUST_CHECK;
 
 /*
+ * What a hash with these parameters looks like, with random bytes for salt and hash, so that no password is known to match it. Costs
+ * nothing to make, and as much as any other to check.
+ */
+void argon_nobody(const struct argon_cost *cost, char *ret_hash);
+
+/*
  * 0 and whether the password matches. ERR_INVALID, with no work done: not a hash that this program takes
  * ($argon2id$ or libsodium's $argon2i$), or one that asks for more than LIMIT_HASH_MEMORY_KIB or LIMIT_HASH_PASSES and
  * for more than `cost`, since a row of a database must not be able to take the machine. ERR_CRYPTO: no memory.

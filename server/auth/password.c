@@ -72,7 +72,7 @@ struct slot {
 struct passwords {
 	/* constant once started */
 	struct argon_cost cost;
-	char nobody[PASSWORD_HASH_SIZE];
+	char nobody[PASSWORD_HASH_SIZE]; /* what an unknown user's password is compared with */
 	int64_t queue_max;
 	int64_t queue_timeout_ms;
 	struct slot *slots;
@@ -289,21 +289,6 @@ static void register_metrics(struct passwords *p, struct metrics *metrics)
 	p->shed_gone = metrics_counter(metrics, name, help, "reason=\"client_gone\"");
 }
 
-/* What an unknown user's password is compared with: the hash of a secret that nobody has. */
-static int hash_nobody(struct passwords *p)
-{
-	unsigned char secret[32];
-	char text[2 * sizeof(secret) + 1];
-	int err;
-
-	randombytes_buf(secret, sizeof(secret));
-	sodium_bin2hex(text, sizeof(text), secret, sizeof(secret));
-	err = argon_hash(&p->cost, text, p->nobody);
-	sodium_memzero(secret, sizeof(secret));
-	sodium_memzero(text, sizeof(text));
-	return err;
-}
-
 static int start_slot(struct passwords *p, size_t index)
 {
 	struct slot *slot = &p->slots[index];
@@ -342,8 +327,7 @@ int passwords_start(const struct config *config, struct metrics *metrics, struct
 	p->slots = calloc(p->slot_count, sizeof(*p->slots));
 	if (!p->slots)
 		err = ERR_MEMORY;
-	if (!err)
-		err = hash_nobody(p);
+	argon_nobody(&p->cost, p->nobody);
 	for (size_t i = 0; !err && i < p->slot_count; i++)
 		err = start_slot(p, i);
 	if (err)
