@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "background/effects/effect.h"
+#include "config/utf8.h"
 
 /* What a Retry-After is about: the request, or all that we send there. */
 enum extent { ONE, ALL };
@@ -136,7 +137,7 @@ static enum outcome outcome_of(enum verdict_kind kind)
 	return OUTCOME_RETRYABLE;
 }
 
-/* What a peer said may hold anything; a reason goes into logs and on terminals. Ends on a whole UTF-8 character. */
+/* What a peer said may hold anything; a reason goes into logs, into JSON and on terminals. Ends on a whole character. */
 static void set_reason(struct verdict *verdict, const char *reason)
 {
 	size_t len = strnlen(reason, LIMIT_REASON - 1);
@@ -151,6 +152,7 @@ static void set_reason(struct verdict *verdict, const char *reason)
 	while (len > 0 && verdict->reason[len - 1] == ' ')
 		len--;
 	verdict->reason[len] = '\0';
+	utf8_mend(verdict->reason);
 }
 
 void verdict_own(enum verdict_kind kind, const char *reason, struct verdict *ret_verdict)

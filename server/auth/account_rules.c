@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "config/utf8.h"
 #include "server/auth/password.h"
 #include "server/auth/users.h"
 
@@ -83,34 +84,6 @@ int email_acceptable(const char *email, const char **ret_why)
 	return ERR_INVALID;
 }
 
-/* RFC 3629 4: no surrogates, no overlong forms, nothing above U+10FFFF. `text` ends in NUL, which is no continuation. */
-static bool utf8_valid(const unsigned char *text)
-{
-	while (*text) {
-		unsigned char first = *text++, low = 0x80, high = 0xbf;
-		int more;
-
-		if (first < 0x80)
-			continue;
-		if (first < 0xc2 || first > 0xf4)
-			return false;
-		more = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-		if (first == 0xe0)
-			low = 0xa0;
-		else if (first == 0xed)
-			high = 0x9f;
-		else if (first == 0xf0)
-			low = 0x90;
-		else if (first == 0xf4)
-			high = 0x8f;
-		for (; more > 0; more--, text++, low = 0x80, high = 0xbf) {
-			if (*text < low || *text > high)
-				return false;
-		}
-	}
-	return true;
-}
-
 int password_acceptable(const char *password, const char **ret_why)
 {
 	size_t len = strnlen(password, LIMIT_PASSWORD + 1);
@@ -119,7 +92,7 @@ int password_acceptable(const char *password, const char **ret_why)
 		*ret_why = "the password is empty";
 	else if (len > LIMIT_PASSWORD)
 		*ret_why = "the password is longer than 1024 bytes";
-	else if (!utf8_valid((const unsigned char *)password))
+	else if (!utf8_valid(password))
 		*ret_why = "the password is not valid UTF-8";
 	else
 		return 0;

@@ -1,12 +1,13 @@
 #include "server/ops/effects_json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "background/effects/effect.h"
 #include "config/clock.h"
+#include "config/utf8.h"
 
-/* null for 0: it has not been. */
-static json_t *time_or_null(int64_t ms)
+json_t *effects_json_time(int64_t ms)
 {
 	char text[RFC3339_SIZE];
 
@@ -16,12 +17,17 @@ static json_t *time_or_null(int64_t ms)
 	return json_string(text);
 }
 
-/* What a stranger said need not be UTF-8. */
-static json_t *text_or_null(const char *text)
+json_t *effects_json_text(const char *text)
 {
-	json_t *json = text && *text ? json_string(text) : NULL;
+	json_t *json = text && *text ? json_string(text) : json_null();
+	char *mended = json ? NULL : strdup(text);
 
-	return json ? json : json_null();
+	if (mended) {
+		utf8_mend(mended);
+		json = json_string(mended);
+	}
+	free(mended);
+	return json;
 }
 
 static json_t *log_of(const struct outbox_entry *entry)
@@ -42,14 +48,15 @@ json_t *effects_json_entry(const struct outbox_entry *entry, bool whole)
 	effect_id(id, entry->event_id, entry->effect, entry->part);
 	json = json_pack("{s:s, s:s, s:s, s:s, s:s%, s:s?, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id,
 		"event_id", entry->event_id, "type", entry->type, "subject", entry->subject, "effect", entry->effect,
-		name_len, "target", target, "recipient", text_or_null(entry->recipient), "delivery", entry->delivery,
-		"state", effect_state_text(entry->state), "attempts", entry->attempts, "cause",
-		text_or_null(entry->cause), "reason", text_or_null(entry->reason), "created",
-		time_or_null(entry->created_ms), "next_attempt", time_or_null(pending ? entry->due_ms : 0), "settled",
-		time_or_null(pending ? 0 : entry->settled_ms), "replayed", time_or_null(entry->replayed_ms));
+		name_len, "target", target, "recipient", effects_json_text(entry->recipient), "delivery",
+		entry->delivery, "state", effect_state_text(entry->state), "attempts", entry->attempts, "cause",
+		effects_json_text(entry->cause), "reason", effects_json_text(entry->reason), "created",
+		effects_json_time(entry->created_ms), "next_attempt", effects_json_time(pending ? entry->due_ms : 0),
+		"settled", effects_json_time(pending ? 0 : entry->settled_ms), "replayed",
+		effects_json_time(entry->replayed_ms));
 	if (json && whole &&
 		(json_object_set_new(json, "attempt_log", log_of(entry)) != 0 ||
-			json_object_set_new(json, "reply", text_or_null(entry->reply)) != 0)) {
+			json_object_set_new(json, "reply", effects_json_text(entry->reply)) != 0)) {
 		json_decref(json);
 		json = NULL;
 	}

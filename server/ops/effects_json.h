@@ -13,6 +13,11 @@
  */
 json_t *effects_json_entry(const struct outbox_entry *entry, bool whole);
 
+/* RFC 3339; null for 0: it has not been. */
+json_t *effects_json_time(int64_t ms);
+/* null for "" and NULL. Of what a stranger said, bytes that are no UTF-8 become '?'. NULL without memory. */
+json_t *effects_json_text(const char *text);
+
 /* {"effect","cause" (null: they were pending),"rows"} of each. NULL without memory. */
 json_t *effects_json_tally(const struct outbox_tally *tally);
 

@@ -86,6 +86,13 @@ Test(verdict, a_peers_control_bytes_never_reach_a_reason)
 	cr_assert_str_eq(verdict.reason, "SMTP 450 a [31mb c  d");
 }
 
+Test(verdict, a_reason_is_utf_8_whatever_the_peer_speaks)
+{
+	struct verdict verdict = judge((struct reply){.status = 450, .body = "450 sp\xe4ter, \xc3\xa4h"}, true);
+
+	cr_assert_str_eq(verdict.reason, "SMTP 450 sp?ter, \xc3\xa4h");
+}
+
 Test(verdict, a_long_reason_is_cut_between_characters)
 {
 	char text[2 * LIMIT_REASON + 1];
