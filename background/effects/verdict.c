@@ -26,6 +26,10 @@ struct http_rule {
 
 /* clang-format off */
 
+/*
+ * 409: whoever keeps Idempotency-Key (draft-ietf-httpapi-idempotency-key-header 2.7) answers so while it still works on an
+ * attempt that we gave up waiting for. A dead letter then would be wrong if that one fails; other conflicts end at max_attempts.
+ */
 /* Statuses: RFC 9110 15, RFC 4918 11 (422 to 424), RFC 6585 (428 to 431), RFC 7725 (451), RFC 8470 (425). */
 static const struct http_rule http_rules[] = {
 	{200, 299, VERDICT_OK,     ONE, ""},
@@ -37,7 +41,7 @@ static const struct http_rule http_rules[] = {
 	{405, 405, VERDICT_TARGET, ONE, "this URL takes no such requests"}, /* and all of ours are alike */
 	{407, 407, VERDICT_TARGET, ONE, "a proxy wants credentials"},
 	{408, 408, VERDICT_RETRY,  ONE, ""},
-	{409, 409, VERDICT_DEAD,   ONE, "in conflict with what the receiver has"}, /* a repeat brings the same conflict */
+	{409, 409, VERDICT_RETRY,  ONE, "in conflict with what the receiver has"}, /* perhaps our earlier attempt, see below */
 	{410, 410, VERDICT_GONE,   ONE, "gone for good"},
 	{415, 415, VERDICT_TARGET, ONE, "this URL takes no such content"},
 	{421, 421, VERDICT_RETRY,  ONE, ""}, /* the wrong connection, not the wrong request */
