@@ -6,6 +6,7 @@
 
 #include "config/clock.h"
 #include "config/log.h"
+#include "config/utf8.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/ops/effects_command.h"
@@ -150,13 +151,28 @@ static void answer_change(struct exchange *x, const struct user *admin, const ch
 	exchange_answer_json(x, 200, reply);
 }
 
+/*
+ * Takes a switch out of the body; what is not there is off. ERR_INVALID: neither true nor false, and what was meant by
+ * "dry_run": 1 must not be guessed.
+ */
+static int take_switch(json_t *body, const char *name, bool *ret_on)
+{
+	const json_t *value = json_object_get(body, name);
+
+	if (value && !json_is_boolean(value))
+		return ERR_INVALID;
+	*ret_on = json_is_true(value);
+	(void)json_object_del(body, name);
+	return 0;
+}
+
 static void change(struct exchange *x, struct request_thread *thread, enum effects_change change)
 {
 	const struct effects_place place = {.pool = thread->app->pool};
 	struct selection selection;
 	char why[SELECTION_WHY];
 	struct user admin;
-	bool dry_run, all;
+	bool dry_run = false, all = false;
 	json_t *body, *reply = NULL;
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
@@ -164,11 +180,9 @@ static void change(struct exchange *x, struct request_thread *thread, enum effec
 	body = exchange_json(x);
 	if (!body)
 		return;
-	dry_run = json_is_true(json_object_get(body, "dry_run"));
-	all = json_is_true(json_object_get(body, "all"));
-	(void)json_object_del(body, "dry_run");
-	(void)json_object_del(body, "all");
-	if (selection_read(body, "dead", clock_now_ms(), &selection, why) != 0)
+	if (take_switch(body, "dry_run", &dry_run) != 0 || take_switch(body, "all", &all) != 0)
+		malformed(x, "\"dry_run\" and \"all\" are true or false.");
+	else if (selection_read(body, "dead", clock_now_ms(), &selection, why) != 0)
 		malformed(x, why);
 	else if (!all && !selection_narrow(&selection))
 		malformed(x, "Say which: \"ids\", \"effect\", \"cause\", \"since\" or \"until\"; or \"all\": true.");
@@ -195,16 +209,6 @@ void admin_effects_discard(struct exchange *x, struct request_thread *thread)
 	change(x, thread, EFFECTS_DISCARD);
 }
 
-static json_t *time_or_null(int64_t ms)
-{
-	char text[RFC3339_SIZE];
-
-	if (ms <= 0)
-		return json_null();
-	clock_rfc3339(text, ms);
-	return json_string(text);
-}
-
 static json_t *dead_letters(const struct target_view *view)
 {
 	json_t *json = json_object();
@@ -217,13 +221,13 @@ static json_t *dead_letters(const struct target_view *view)
 
 static json_t *target_json(const struct target_view *view)
 {
-	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
-		view->name, "effect", view->effect, "target", view->target, "type", view->type, "delivery",
-		view->delivery, "breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL,
-		"paused", view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
-		time_or_null(view->told_until_ms), "pending", (json_int_t)view->pending, "in_flight",
-		(json_int_t)view->in_flight, "oldest_due", time_or_null(view->oldest_due_ms), "dead_letters",
-		dead_letters(view));
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:o, s:o, s:I, s:I, s:o, s:o}", "name", view->name,
+		"effect", view->effect, "target", view->target, "type", view->type, "delivery", view->delivery,
+		"breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL, "paused",
+		view->paused, "pause_reason", effects_json_text(view->paused ? view->pause_reason : NULL),
+		"told_to_wait_until", effects_json_time(view->told_until_ms), "pending", (json_int_t)view->pending,
+		"in_flight", (json_int_t)view->in_flight, "oldest_due", effects_json_time(view->oldest_due_ms),
+		"dead_letters", dead_letters(view));
 }
 
 void admin_targets_list(struct exchange *x, struct request_thread *thread)
@@ -257,6 +261,16 @@ static void answer_target(struct exchange *x, const struct user *admin, const ch
 	}
 }
 
+/* It is stored, and shown to people for as long as the pause lasts. */
+static bool reason_valid(const char *reason)
+{
+	for (const char *c = reason; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	}
+	return strlen(reason) < LIMIT_REASON && utf8_valid(reason);
+}
+
 void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 {
 	const char *name = exchange_parameter(x), *reason = exchange_query(x, "reason");
@@ -265,6 +279,10 @@ void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
 		return;
+	if (reason && !reason_valid(reason)) {
+		malformed(x, "\"reason\" is one line of less than 200 bytes.");
+		return;
+	}
 	(void)snprintf(by, sizeof(by), "paused by %s", admin.username);
 	answer_target(
 		x, &admin, "target paused", name, pool_pause(thread->app->pool, name, reason && *reason ? reason : by));

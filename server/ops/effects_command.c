@@ -82,7 +82,9 @@ static int run_change(
 	if (!rest)
 		return ERR_MEMORY;
 	(void)json_object_del(rest, "dry_run");
-	err = selection_read(rest, "dead", clock_now_ms(), &selection, why);
+	err = dry_run && !json_is_boolean(dry_run) ? ERR_INVALID : 0;
+	if (!err)
+		err = selection_read(rest, "dead", clock_now_ms(), &selection, why);
 	if (!err)
 		err = effects_change(place, change, &selection, json_is_true(dry_run), ret_reply);
 	json_decref(rest);

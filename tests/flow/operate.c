@@ -259,6 +259,39 @@ Test(operate, admins_do_the_same_by_http)
 	scene_clear(&scene);
 }
 
+Test(operate, a_change_that_is_not_quite_understood_is_not_made)
+{
+	static const struct peer_step refuse[] = {{.status = 422}};
+	static const char *const bodies[] = {
+		"{\"effect\":\"bus\",\"dry_run\":1}",
+		"{\"effect\":\"bus\",\"dry_run\":\"true\"}",
+		"{\"all\":\"true\"}",
+		"{\"all\":1}",
+		"{\"effect\":\"bus\",\"dryrun\":true}",
+		"{\"effect\":\"bus\",\"state\":\"all\"}",
+		"{\"effect\":\"bus\",\"state\":\"delivered\"}",
+		"{\"effect\":7}",
+		"{\"ids\":[]}",
+		"{\"ids\":[7]}",
+		"{\"since\":\"yesterday\"}",
+		"[]",
+	};
+	struct http_reply reply;
+	struct scene scene;
+
+	scene_set(&scene, refuse, 1, NULL);
+	struct api_login login = scene_login(&scene);
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "dead", SCENE_WAIT_MS));
+	struct api_login admin = admin_login(&scene);
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		api_post(scene.server, "/admin/effects/discard", admin.authorization, bodies[i], &reply);
+		cr_assert_eq(reply.status, 400, "%s: %d %s", bodies[i], reply.status, reply.body);
+		http_reply_release(&reply);
+	}
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "dead", 1000));
+	scene_clear(&scene);
+}
+
 Test(operate, admins_see_and_hold_targets)
 {
 	struct http_call call = {.method = "POST"};
