@@ -5,6 +5,7 @@
  */
 #include "config/clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -82,21 +83,37 @@ static const char *parse_fraction(const char *text, int64_t *ret_ms)
 	return text;
 }
 
+static bool digits(const char *text)
+{
+	return text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
+}
+
+static int number(const char *text)
+{
+	return (text[0] - '0') * 10 + text[1] - '0';
+}
+
 /* "Z" or "+02:00", to the end of the text. */
 static int parse_offset(const char *text, int64_t *ret_s)
 {
-	int hours = 0, minutes = 0, used = 0;
-	char sign = '\0';
-
 	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
 		*ret_s = 0;
 		return 0;
 	}
-	if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || text[used] || used != 6 ||
-		hours > 23 || minutes > 59)
+	if (strlen(text) != 6 || (text[0] != '+' && text[0] != '-') || !digits(text + 1) || text[3] != ':' ||
+		!digits(text + 4) || number(text + 1) > 23 || number(text + 4) > 59)
 		return ERR_INVALID;
-	*ret_s = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
+	*ret_s = (int64_t)(number(text + 1) * 3600 + number(text + 4) * 60) * (text[0] == '-' ? -1 : 1);
 	return 0;
+}
+
+/* timegm makes the 30th of February one of March. */
+static bool day_exists(const struct tm *parts)
+{
+	struct tm day = {.tm_year = parts->tm_year, .tm_mon = parts->tm_mon, .tm_mday = parts->tm_mday};
+
+	(void)timegm(&day);
+	return day.tm_mday == parts->tm_mday;
 }
 
 int clock_parse_rfc3339(const char *text, int64_t *ret_ms)
@@ -114,7 +131,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_ms)
 	} else if (!rest || *rest) {
 		return ERR_INVALID;
 	}
-	if (parts.tm_year < 70 || parts.tm_year > 9999 - 1900)
+	if (parts.tm_year < 70 || parts.tm_year > 9999 - 1900 || !day_exists(&parts))
 		return ERR_INVALID;
 	int64_t ms = ((int64_t)timegm(&parts) - offset_s) * 1000 + fraction_ms;
 	if (ms < 0)
