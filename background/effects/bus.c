@@ -68,7 +68,7 @@ static int cloudevents(struct request *request, const struct event *event)
 static int rabbitmq(struct request *request, const struct event *event, const char *id, json_t *data)
 {
 	json_t *envelope = payload_envelope(event, id, data);
-	char *payload = envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
+	char *payload = envelope ? json_dumps(envelope, payload_flags(envelope)) : NULL;
 	int err = ERR_MEMORY;
 
 	if (payload)

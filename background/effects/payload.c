@@ -1,6 +1,7 @@
 #include "background/effects/payload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,6 +53,47 @@ void payload_time(char ret_time[PAYLOAD_TIME_SIZE], int64_t ms)
 	snprintf(ret_time, PAYLOAD_TIME_SIZE, "%s.%03dZ", text, (int)(ms % 1000));
 }
 
+enum { DIGITS_LEAST = 15, DIGITS_MOST = 17 }; /* DBL_DIG, DBL_DECIMAL_DIG */
+
+static int digits_of(double number)
+{
+	char text[40];
+	int digits = DIGITS_LEAST;
+
+	for (; digits < DIGITS_MOST; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, number); /* the program keeps the C locale */
+		if (strtod(text, NULL) == number)
+			break;
+	}
+	return digits;
+}
+
+/* As deep as jansson reads. */
+static int digits_within(const json_t *json)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+	int digits = json_is_real(json) ? digits_of(json_real_value(json)) : DIGITS_LEAST, inner;
+
+	json_array_foreach((json_t *)json, i, value)
+	{
+		inner = digits_within(value);
+		digits = inner > digits ? inner : digits;
+	}
+	json_object_foreach((json_t *)json, key, value)
+	{
+		inner = digits_within(value);
+		digits = inner > digits ? inner : digits;
+	}
+	return digits;
+}
+
+size_t payload_flags(const json_t *json)
+{
+	return JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits_within(json));
+}
+
 json_t *payload_envelope(const struct event *event, const char *id, json_t *data)
 {
 	char time[PAYLOAD_TIME_SIZE];
@@ -79,7 +121,7 @@ int payload_post(struct request *request, json_t *body)
 
 	if (!body)
 		return ERR_MEMORY;
-	if (json_dump_callback(body, append, &request->body, JSON_COMPACT) != 0)
+	if (json_dump_callback(body, append, &request->body, payload_flags(body)) != 0)
 		err = buf_error(&request->body) ? buf_error(&request->body) : ERR_MEMORY;
 	json_decref(body);
 	return err ? err : post(request);

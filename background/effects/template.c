@@ -264,7 +264,7 @@ static int append_value(const struct piece *piece, const struct event *event, co
 		return 0;
 	}
 	/* a number, true or false: never longer than a few digits */
-	const size_t len = json_dumpb(value, scratch, sizeof scratch, JSON_ENCODE_ANY);
+	const size_t len = json_dumpb(value, scratch, sizeof scratch, JSON_ENCODE_ANY | payload_flags(value));
 
 	if (len > sizeof scratch)
 		return ERR_LIMIT;

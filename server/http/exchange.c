@@ -179,7 +179,7 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, c
 
 void exchange_answer_json(struct exchange *x, int status, json_t *body)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 
 	json_decref(body);
 	if (text)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "background/delivery/dispatch.h"
+#include "background/effects/payload.h"
 #include "background/store/idempotency.h"
 #include "config/clock.h"
 #include "server/app.h"
@@ -84,7 +85,7 @@ static int read_body(struct handover *h)
 		return refuse(h, 400, "malformed", "\"data\" must be an object.");
 	if (json_object_size(h->body) != members)
 		return refuse(h, 400, "malformed", "Only \"type\", \"subject\" and \"data\" are possible.");
-	h->data = data ? json_dumps(data, JSON_COMPACT) : strdup("{}");
+	h->data = data ? json_dumps(data, payload_flags(data)) : strdup("{}");
 	return 0;
 }
 

@@ -58,6 +58,20 @@ Test(handover, an_event_goes_where_it_is_wanted)
 	scene_clear(&scene);
 }
 
+Test(handover, an_amount_arrives_as_it_was_written)
+{
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, CONFIG);
+	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", NULL,
+			     "{\"type\":\"order.paid\",\"data\":{\"total\":19.99,\"rate\":0.1}}", NULL),
+		202);
+	cr_assert(peer_wait(scene.peer, 1, SCENE_WAIT_MS));
+	struct peer_request request = peer_request(scene.peer, 0);
+	cr_assert_not_null(strstr(request.body, "{\"total\":19.99,\"rate\":0.1}"), "%s", request.body);
+	scene_clear(&scene);
+}
+
 Test(handover, a_key_stands_for_one_event_even_over_a_crash)
 {
 	char first[64], again[64], other[64];

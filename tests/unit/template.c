@@ -10,7 +10,7 @@
 static const char data_text[] =
 	"{\"user\":{\"id\":\"01BX5ZZKBKACTAV9WEVGEMMVRZ\",\"username\":\"alice\",\"email\":null},"
 	"\"request\":{\"ip\":\"127.0.0.1\",\"user_agent\":\"<b title='x' lang=\\\"y\\\">&\\nnext\"},"
-	"\"count\":42,\"share\":0.5,\"yes\":true,\"list\":[1],\"deep\":{\"er\":{\"est\":\"found\"}}}";
+	"\"count\":42,\"share\":0.5,\"total\":19.99,\"yes\":true,\"list\":[1],\"deep\":{\"er\":{\"est\":\"found\"}}}";
 
 static struct event *event;
 static json_t *data;
@@ -51,6 +51,7 @@ Test(template, names_are_replaced)
 	cr_assert_str_eq(expanded("{{user.username}}{{user.username}}", TEMPLATE_TEXT), "alicealice");
 	cr_assert_str_eq(expanded("{{ user.username }}", TEMPLATE_TEXT), "alice");
 	cr_assert_str_eq(expanded("{{deep.er.est}}", TEMPLATE_TEXT), "found");
+	cr_assert_str_eq(expanded("{{total}}", TEMPLATE_TEXT), "19.99");
 	cr_assert_str_eq(expanded("", TEMPLATE_TEXT), "");
 	cr_assert_str_eq(expanded("no name, {one brace} }}", TEMPLATE_TEXT), "no name, {one brace} }}");
 }

@@ -51,6 +51,16 @@ static const char *header(const char *name)
 	return "";
 }
 
+/* 17 digits say a number exactly, but 15 or 16 mostly do so too, and as their sender wrote it. */
+Test(webhook, numbers_stay_as_their_sender_wrote_them)
+{
+	cr_assert_eq(build("order-7", "{\"total\":19.99,\"tax\":[0.1,{\"share\":-1e-7}]}"), 0);
+	cr_assert_not_null(strstr(request.body.data, "{\"total\":19.99,\"tax\":[0.1,{\"share\":-1e-7}]}"), "%s",
+		request.body.data);
+	cr_assert_eq(build("order-7", "{\"exact\":0.30000000000000004}"), 0);
+	cr_assert_not_null(strstr(request.body.data, "{\"exact\":0.30000000000000004}"), "%s", request.body.data);
+}
+
 Test(webhook, the_payload_that_the_spec_recommends)
 {
 	cr_assert_eq(build("order-7", "{\"total\":12}"), 0, "%s", why ? why : "");
