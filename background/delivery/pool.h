@@ -1,6 +1,15 @@
 /*
  * The pool: workers, targets, and what they share. Put together at start, taken down in
  * two steps around the committer's end.
+ *
+ * This folder, from the outside in:
+ *   the pool         pool, target (one destination, as all threads see it), dispatch (a request's way in), operate (an operator's),
+ *                    recent (what became of effects without rows)
+ *   a worker         worker (its loop), inbox, pump (what may begin now), flight (an attempt), settle (its outcome), refill
+ *                    (the backlog on disk), inline (request threads that wait), report (what is told of it all),
+ *                    token_cache and token_fetch (OAuth2), quarantine (suspects alone)
+ *   a transfer       transfer, transfer_mail, mail_sockets, reply_head, resolvers, courier: all that knows libcurl
+ *   pure decisions   lane (what goes next: window, lineup, queue, due_heap; when: gate, bucket, breaker), retry, item
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_POOL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_POOL_H
