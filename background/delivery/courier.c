@@ -1,10 +1,14 @@
 #include "background/delivery/courier.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "config/clock.h"
 #include "config/limits.h"
+
+enum { INTERRUPT_MS = 10 }; /* between two interruptions of what is broken off */
 
 struct couriers {
 	void (*ended)(void *arg, struct errand *errand);
@@ -14,9 +18,23 @@ struct couriers {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
 	struct errand *first, **last; /* not begun */
-	size_t waiting, idle, thread_count;
+	pthread_cond_t end;	      /* a thread has ended */
+	size_t waiting, idle, thread_count, ended_count;
 	pthread_t threads[LIMIT_COURIERS];
 };
+
+static void interrupted(int signal_number)
+{
+	(void)signal_number; /* its coming is all: a wait in poll() ends, whatever it was for */
+}
+
+/* Without SA_RESTART, and of a signal that is otherwise ignored: a stray one does no harm. */
+static int arm_interruption(void)
+{
+	struct sigaction action = {.sa_handler = interrupted};
+	sigemptyset(&action.sa_mask);
+	return sigaction(SIGURG, &action, NULL) == 0 ? 0 : ERR_SYSTEM;
+}
 
 struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), void *arg)
 {
@@ -28,6 +46,12 @@ struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), v
 	couriers->last = &couriers->first;
 	pthread_mutex_init(&couriers->lock, NULL);
 	pthread_cond_init(&couriers->work, NULL);
+	if (arm_interruption() != 0 || clock_condition_init(&couriers->end) != 0) {
+		pthread_cond_destroy(&couriers->work);
+		pthread_mutex_destroy(&couriers->lock);
+		free(couriers);
+		return NULL;
+	}
 	return couriers;
 }
 
@@ -58,6 +82,10 @@ static void *courier_main(void *arg)
 		errand->result = transfer_perform(errand->transfer, &couriers->stopping);
 		couriers->ended(couriers->arg, errand);
 	}
+	pthread_mutex_lock(&couriers->lock);
+	couriers->ended_count++;
+	pthread_cond_signal(&couriers->end);
+	pthread_mutex_unlock(&couriers->lock);
 	return NULL;
 }
 
@@ -81,6 +109,16 @@ int couriers_send(struct couriers *couriers, struct errand *errand)
 	return err;
 }
 
+/*
+ * curl asks whether to stop whenever one of its waits ends, which may take a second, be it for a name, a connection or the
+ * reply to a mail. A signal ends the wait; again and again, as it may come between the question and the wait.
+ */
+static void interrupt_all(struct couriers *couriers)
+{
+	for (size_t i = 0; i < couriers->thread_count; i++)
+		(void)pthread_kill(couriers->threads[i], SIGURG); /* not joined yet, so they exist */
+}
+
 void couriers_stop(struct couriers *couriers)
 {
 	if (couriers == NULL)
@@ -88,17 +126,23 @@ void couriers_stop(struct couriers *couriers)
 	pthread_mutex_lock(&couriers->lock);
 	atomic_store(&couriers->stopping, true);
 	pthread_cond_broadcast(&couriers->work);
+	while (couriers->ended_count < couriers->thread_count) {
+		struct timespec until = clock_deadline(clock_mono_us() + INTERRUPT_MS * 1000);
+		interrupt_all(couriers);
+		(void)pthread_cond_timedwait(&couriers->end, &couriers->lock, &until);
+	}
 	pthread_mutex_unlock(&couriers->lock);
 	/* only the caller sends, so no thread is added any more */
 	for (size_t i = 0; i < couriers->thread_count; i++)
 		pthread_join(couriers->threads[i], NULL);
-	couriers->thread_count = 0;
+	couriers->thread_count = couriers->ended_count = 0;
 }
 
 void couriers_free(struct couriers *couriers)
 {
 	if (couriers == NULL)
 		return;
+	pthread_cond_destroy(&couriers->end);
 	pthread_cond_destroy(&couriers->work);
 	pthread_mutex_destroy(&couriers->lock);
 	free(couriers);

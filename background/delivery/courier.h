@@ -25,15 +25,16 @@ struct errand {
 	struct message message; /* put into the worker's inbox when it has ended */
 };
 
-/* `ended` is called on a courier's thread with each errand that has ended. NULL without memory. */
+/* `ended` is called on a courier's thread with each errand that has ended. Takes SIGURG for the process.
+   NULL without memory. */
 struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), void *arg);
 
 /* The errand and its transfer stay where they are until it has ended. ERR_SYSTEM: there is no thread to take it. */
 int couriers_send(struct couriers *couriers, struct errand *errand) MUST_CHECK;
 
 /*
- * Ends all threads; what is under way is broken off within about a second, and ends, like what has not begun, with
- * CURLE_ABORTED_BY_CALLBACK. NULL is fine.
+ * Ends all threads; what is under way is broken off at once (its waits are interrupted by SIGURG), and ends, like what has
+ * not begun, with CURLE_ABORTED_BY_CALLBACK. NULL is fine.
  */
 void couriers_stop(struct couriers *couriers);
 /* After couriers_stop. NULL is fine. */

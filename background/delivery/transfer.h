@@ -31,7 +31,8 @@ bool transfer_is_mail(const struct transfer *transfer);
  * nothing is under way.
  */
 int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner) MUST_CHECK;
-/* Runs it on the calling thread, to its end or until `stop` turns true (seen within about a second). */
+/* Runs it on the calling thread, to its end or until `stop` turns true (seen whenever a wait of curl's ends: within about a second,
+   or when a signal comes). */
 CURLcode transfer_perform(struct transfer *transfer, const atomic_bool *stop);
 struct transfer *transfer_of(CURL *easy);
 void *transfer_owner(const struct transfer *transfer);
