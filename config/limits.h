@@ -115,6 +115,10 @@
 #define LIMIT_RECENT_EVENTS 4096	/* events whose fire-and-forget effects are remembered for /events/{id} */
 #define LIMIT_RETRY_AFTER_S (7 * 86400) /* a longer Retry-After is taken for this */
 
+/* the end of a drain */
+#define LIMIT_DRAIN_MARGIN_MS 500 /* kept free at its end for what is broken off and written; at most a quarter of it */
+#define LIMIT_DRAIN_SPILL_US  40  /* and so much more for each fire-and-forget effect that has to be written */
+
 /* access tokens */
 #define LIMIT_TOKEN_TTL_MS    600000 /* how long one is taken for good that does not say */
 #define LIMIT_TOKEN_MARGIN_MS 60000  /* it is left so long before its end, or a tenth of its time */

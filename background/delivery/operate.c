@@ -126,6 +126,15 @@ static void replay_done(void *arg, int err)
 		order(target, ORDER_NOTE);
 }
 
+/* Once a stop has begun: a stop has its time, and a million rows would take longer. The caller is told that there are more. */
+static bool left_off(struct pool *pool, struct outbox_tally *sum)
+{
+	if (!atomic_load(&pool->ending))
+		return false;
+	sum->more = true;
+	return true;
+}
+
 /* All that fit of one target. */
 static int replay_target(
 	struct pool *pool, const struct outbox_filter *filter, struct target *target, struct outbox_tally *sum)
@@ -152,7 +161,7 @@ static int replay_target(
 		if (err == 0)
 			outbox_tally_sum(sum, &batch.tally);
 		batch.after_row = batch.tally.last_row;
-	} while (err == 0 && batch.tally.more);
+	} while (err == 0 && batch.tally.more && !left_off(pool, sum));
 	return err;
 }
 
@@ -244,7 +253,7 @@ int pool_discard(struct pool *pool, const struct outbox_filter *filter, bool dry
 		if (err == 0)
 			outbox_tally_sum(ret_tally, &batch.tally);
 		batch.after_row = batch.tally.last_row;
-	} while (err == 0 && batch.tally.more);
+	} while (err == 0 && batch.tally.more && !left_off(pool, ret_tally));
 	return err;
 }
 

@@ -149,6 +149,8 @@ int pool_prepare(const struct config *config, struct store *store, struct commit
 		err = take_over(pool, &options.run);
 	options.recent = pool->recent;
 	options.quarantine = &pool->quarantine;
+	options.targets = pool->targets;
+	options.target_count = pool->target_count;
 	if (err == 0)
 		err = start_workers(pool, config, &options);
 	if (err == 0) {
@@ -214,9 +216,15 @@ void pool_end_waits(struct pool *pool, int64_t at_us)
 {
 	if (pool == NULL)
 		return;
+	atomic_store(&pool->ending, true);
 	pool->delivered_before = count_ends(pool, END_DELIVERED);
 	for (size_t i = 0; i < pool->worker_count; i++)
 		worker_end_waits(pool->workers[i], at_us);
+}
+
+int64_t pool_spill_us(const struct pool *pool)
+{
+	return pool != NULL ? targets_in_memory(pool->targets, pool->target_count) * LIMIT_DRAIN_SPILL_US : 0;
 }
 
 void pool_drain(struct pool *pool, int64_t deadline_us)

@@ -44,12 +44,15 @@ void pool_measure_cost(struct pool *pool, struct event *event, int parts);
 bool pool_progressing(struct pool *pool);
 
 /*
- * A stop has begun: from `at_us` on no request waits for an inline effect any more. To be called before the edge is
- * stopped, which waits for its requests; a little before the end of that time, so that they are answered. NULL is fine.
+ * A stop has begun: from `at_us` on no request waits for an inline effect any more, and a replay or discard ends with the
+ * batch that it is at. To be called before the edge is stopped, which waits for its requests; `at_us` a little before the
+ * end of that time, so that they are answered. NULL is fine.
  */
 void pool_end_waits(struct pool *pool, int64_t at_us);
 
-/* Delivers what is due until `deadline_us` at the latest; what is left goes to the outbox. Ends the workers. */
+/* How long it takes to write down what is in memory now, for who plans a stop. NULL: 0. */
+int64_t pool_spill_us(const struct pool *pool);
+/* Delivers what is due, writes what is left to the outbox, and ends the workers, all of it by `deadline_us`. */
 void pool_drain(struct pool *pool, int64_t deadline_us);
 
 /* What a drain came to. */

@@ -18,6 +18,7 @@ struct pool {
 	struct histogram *cost_seconds;
 	struct counter *cost_skipped;
 	int64_t delivered_before;
+	atomic_bool ending; /* long work of operators is left where it is */
 };
 
 #endif

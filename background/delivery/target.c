@@ -165,6 +165,14 @@ void target_release_memory(struct target *target)
 	atomic_fetch_sub(&target->in_memory, 1);
 }
 
+int64_t targets_in_memory(const struct target *targets, size_t count)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < count; i++)
+		sum += atomic_load(&targets[i].in_memory);
+	return sum;
+}
+
 void target_count_end(struct target *target, enum effect_end end, const char *cause)
 {
 	counter_add(target->ends[end], 1);

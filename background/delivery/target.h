@@ -93,6 +93,9 @@ void target_release_rows(struct target *target, int64_t count);
 void target_release_row(struct target *target);
 void target_release_memory(struct target *target);
 
+/* What they hold in memory, all together: what a stop has to write. Any thread. */
+int64_t targets_in_memory(const struct target *targets, size_t count);
+
 /* An effect came to its end: counted once, and as a dead letter if it is one. */
 void target_count_end(struct target *target, enum effect_end end, const char *cause);
 void target_add_dead(struct target *target, const char *cause, int64_t count);

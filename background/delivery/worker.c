@@ -179,11 +179,19 @@ static void collect_ended(struct worker *worker)
 			flight_end(worker, transfer_owner(transfer_of(message->easy_handle)), message->data.result);
 }
 
+/* It moves on while effects in memory are delivered; nothing is offered any more that would move it back. */
+static int64_t break_off_us(const struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	return atomic_load(&worker->drain_deadline_us) -
+	       targets_in_memory(options->targets, options->target_count) * LIMIT_DRAIN_SPILL_US;
+}
+
 static bool drained(struct worker *worker, int64_t now_ms, int64_t now_us)
 {
 	if (!atomic_load(&worker->draining))
 		return false;
-	if (now_us >= atomic_load(&worker->drain_deadline_us))
+	if (now_us >= break_off_us(worker))
 		return true;
 	for (size_t i = 0; i < worker->lane_count; i++)
 		if (lane_busy(worker->lanes[i], now_ms))
@@ -206,7 +214,7 @@ static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 	if (worker->waits != NULL && waits_end_us != INT64_MAX && (waits_end_us - now_us) / 1000 + 1 < ms)
 		ms = (waits_end_us - now_us) / 1000 + 1;
 	if (atomic_load(&worker->draining)) {
-		int64_t left = (atomic_load(&worker->drain_deadline_us) - now_us) / 1000 + 1;
+		int64_t left = (break_off_us(worker) - now_us) / 1000 + 1;
 		ms = left < ms ? left : ms;
 	}
 	return ms > 0 ? (int)ms : 0;

@@ -27,6 +27,8 @@ struct worker_options {
 	struct metrics *metrics;
 	struct recent *recent;
 	struct quarantine *quarantine;
+	const struct target *targets; /* all of the pool: what they hold in memory has to be written in the end */
+	size_t target_count;
 };
 
 int worker_new(const struct worker_options *options, struct worker **ret_worker) MUST_CHECK;
@@ -67,9 +69,9 @@ void worker_refuse(struct target *target, int64_t row);
 void worker_end_waits(struct worker *worker, int64_t at_us);
 
 /*
- * Finishes what is held and due, reads nothing more from disk, and ends the thread at the latest at
- * `deadline_us` (clock_mono_us). Fire-and-forget effects that are left are written to the outbox. Returns at once;
- * worker_join waits.
+ * Finishes what is held and due, reads nothing more from disk, and breaks off what is under way in time for the thread to
+ * end at `deadline_us` (clock_mono_us): fire-and-forget effects that are left are written to the outbox, through the one
+ * writer that all workers share, so the more the pool holds of them the earlier. Returns at once; worker_join waits.
  */
 void worker_drain(struct worker *worker, int64_t deadline_us);
 void worker_join(struct worker *worker);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "background/delivery/operate.h"
+#include "config/clock.h"
 #include "config/limits.h"
 #include "tests/support/delivery_scene.h"
 #include "tests/support/harness.h"
@@ -175,6 +176,28 @@ Test(delivery_operate, a_replay_of_many)
 	cr_assert_eq(tally.count, 1);
 	cr_assert(delivery_scene_await_ended(&scene, "bus", "delivered", MANY));
 	cr_assert_eq(peer_count(peer), 2 * MANY);
+	finish();
+}
+
+/* A stop has its time, and a million rows would take longer: what is left is said to be there. */
+Test(delivery_operate, a_stop_ends_a_replay_and_a_discard_between_two_batches)
+{
+	enum { MANY = 2 * LIMIT_OUTBOX_BATCH + 7 };
+	struct outbox_filter filter = {.part = -1, .state = EFFECT_DEAD};
+	struct outbox_tally tally;
+
+	begin(refuse, 1, NULL);
+	die(MANY);
+	pool_end_waits(scene.pool, clock_mono_us());
+	cr_assert_eq(pool_discard(scene.pool, &filter, false, &tally), 0);
+	cr_assert_eq(tally.rows, LIMIT_OUTBOX_BATCH);
+	cr_assert(tally.more);
+	cr_assert_eq(pool_replay(scene.pool, &filter, false, &tally), 0);
+	cr_assert_eq(tally.rows, LIMIT_OUTBOX_BATCH);
+	cr_assert(tally.more);
+	cr_assert_eq(pool_discard(scene.pool, &filter, false, &tally), 0);
+	cr_assert_eq(tally.rows, 7);
+	cr_assert_not(tally.more);
 	finish();
 }
 
