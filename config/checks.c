@@ -110,21 +110,17 @@ static void check_format(const struct option_scope *scope, const struct effect_t
 		scope_error(scope, "format", "%s has no formats", type->name);
 }
 
-/* Parts of letters, digits, _ and -, the last of which may be a star. */
 bool pattern_valid(const char *pattern)
 {
-	static const char part[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	const size_t len = strlen(pattern);
+	char type[LIMIT_EVENT_TYPE + 1];
 
-	for (;;) {
-		if (!strcmp(pattern, "*"))
-			return true;
-		size_t len = strspn(pattern, part);
-		if (!len || (pattern[len] && pattern[len] != '.'))
-			return false;
-		if (!pattern[len])
-			return true;
-		pattern += len + 1;
-	}
+	if (!strcmp(pattern, "*"))
+		return true;
+	if (len < 3 || strcmp(pattern + len - 2, ".*") != 0)
+		return event_type_valid(pattern);
+	(void)snprintf(type, sizeof type, "%.*s", (int)(len - 2), pattern);
+	return len - 2 < sizeof type && event_type_valid(type);
 }
 
 /* An option that says nothing under this delivery; fine if the delivery was replaced from outside the file. */

@@ -196,6 +196,8 @@ void config_errors_release(struct config_errors *errors);
 /* `help config`: every option with type, unit, range, default and meaning. */
 void options_help(FILE *out);
 
+/* Words of lower-case letters, digits and _ with dots between, each beginning with a letter: "order.paid". */
+bool event_type_valid(const char *event_type);
 /* Whether a pattern (exact, "*" or a prefix "user.*") fits a type of event. */
 bool event_type_fits(const char *pattern, const char *event_type);
 /* Whether an effect with these patterns wants an event of this type. */

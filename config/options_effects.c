@@ -318,6 +318,25 @@ const char *delivery_text(enum delivery delivery)
 	return deliveries[delivery];
 }
 
+bool event_type_valid(const char *event_type)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+	static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
+	if (strlen(event_type) > LIMIT_EVENT_TYPE)
+		return false;
+	for (;;) {
+		const size_t len = strspn(event_type, others);
+		if (!len || !strchr(letters, event_type[0]))
+			return false;
+		if (!event_type[len])
+			return true;
+		if (event_type[len] != '.')
+			return false;
+		event_type += len + 1;
+	}
+}
+
 bool event_type_fits(const char *pattern, const char *event_type)
 {
 	size_t len = strlen(pattern);

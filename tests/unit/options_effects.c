@@ -196,11 +196,14 @@ Test(options_effects, unknown_words)
 	expect_error(effect(CRM DURABLE ", \"retry\": {\"max_ages\": 1}"), "effects.x.retry.max_ages", "max_age");
 }
 
+#define TOO_LONG "a234567890123456789012345678901234567890123456789012345678901234x"
+
+/* A pattern that no event can have is a mistake, and its effect would never come. */
 Test(options_effects, event_patterns)
 {
-	static const char *const right[] = {"*", "user.*", "user.login", "order.Created-2", "a.b.*", "x"};
-	static const char *const wrong[] = {
-		"user*", "*.login", "user.*.x", ".x", "x.", "a..b", "a b", "user.**", "**", "us*er", "user.", "."};
+	static const char *const right[] = {"*", "user.*", "user.login", "order.created_2", "a.b.*", "x"};
+	static const char *const wrong[] = {"user*", "*.login", "user.*.x", ".x", "x.", "a..b", "a b", "user.**", "**",
+		"us*er", "user.", ".", "Order.paid", "order.Paid", "order-paid", "order.2", "_x", "x._y", TOO_LONG};
 	char text[256];
 	for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
 		(void)snprintf(text, sizeof text, "\"type\": \"crm\", \"url\": \"http://a/\", \"on\": [\"%s\"]" DURABLE,
