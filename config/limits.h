@@ -67,9 +67,10 @@
 #define LIMIT_SIGNING_KEYS 32 /* not retired, in one store; more end the start of a server */
 
 /* events from elsewhere */
-#define LIMIT_EVENT_TYPE      64  /* bytes */
-#define LIMIT_EVENT_SUBJECT   256 /* bytes */
-#define LIMIT_IDEMPOTENCY_KEY 255 /* bytes */
+#define LIMIT_EVENT_TYPE      64	 /* bytes */
+#define LIMIT_EVENT_SUBJECT   256	 /* bytes */
+#define LIMIT_IDEMPOTENCY_KEY 255	 /* bytes */
+#define LIMIT_EVENT_DATA      (96 << 10) /* bytes of an event's data: 413 above, whatever http.body_bytes says */
 
 /* store */
 #define LIMIT_COMMIT_JOBS	  256	     /* jobs in one transaction; the rest wait for the next */
@@ -136,6 +137,8 @@
 static_assert(LIMIT_LANE_WINDOW >= 32, "a lane's window is parted by class, and that of retries by what is due");
 static_assert(LIMIT_REFILL_ROWS > 2 * LIMIT_LANE_WINDOW, "a refill sees beyond what is held");
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");
+static_assert(2 * LIMIT_EVENT_DATA + (32 << 10) <= LIMIT_REQUEST_BODY,
+	"an event's data goes into a request, also as a JSON text within JSON, which doubles it at most");
 static_assert(LIMIT_LOG_TEXT < LIMIT_LOG_LINE, "one field fits a line");
 
 #endif

@@ -8,6 +8,7 @@
 #include "background/delivery/dispatch.h"
 #include "background/effects/payload.h"
 #include "background/store/idempotency.h"
+#include "background/store/outbox.h"
 #include "config/clock.h"
 #include "server/app.h"
 #include "server/auth/service.h"
@@ -15,6 +16,7 @@
 struct handover {
 	struct exchange *x;
 	struct app *app;
+	struct db *db;
 	const struct service_config *service;
 	json_t *body;
 	const char *type, *subject; /* of the body */
@@ -25,26 +27,6 @@ struct handover {
 	struct dispatch dispatch;
 	char earlier_id[ID_SIZE];
 };
-
-/* "order.paid": words of lower-case letters, digits and _ with dots between. */
-static bool type_valid(const char *type)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-	static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-
-	if (strlen(type) > LIMIT_EVENT_TYPE)
-		return false;
-	for (;;) {
-		const size_t len = strspn(type, others);
-		if (len == 0 || !strchr(letters, type[0]))
-			return false;
-		if (!type[len])
-			return true;
-		if (type[len] != '.')
-			return false;
-		type += len + 1;
-	}
-}
 
 static bool printable(const char *text)
 {
@@ -75,7 +57,7 @@ static int read_body(struct handover *h)
 	h->subject = known ? json_string_value(known) : "";
 	data = json_object_get(h->body, "data");
 	members = 1U + (known != NULL) + (data != NULL);
-	if (!h->type || !type_valid(h->type))
+	if (!h->type || !event_type_valid(h->type))
 		return refuse(h, 400, "malformed",
 			"\"type\" must be words of lower-case letters, digits and _ with dots between, like "
 			"order.paid.");
@@ -86,6 +68,8 @@ static int read_body(struct handover *h)
 	if (json_object_size(h->body) != members)
 		return refuse(h, 400, "malformed", "Only \"type\", \"subject\" and \"data\" are possible.");
 	h->data = data ? json_dumps(data, payload_flags(data)) : strdup("{}");
+	if (h->data && strlen(h->data) > LIMIT_EVENT_DATA)
+		return refuse(h, 413, "event_too_large", "\"data\" is larger than what effects can carry.");
 	return 0;
 }
 
@@ -146,6 +130,60 @@ static void answer(struct handover *h, const char *event_id)
 	exchange_answer_json(h->x, 202, json_pack("{s:s}", "event_id", event_id));
 }
 
+static int refuse_for_effect(struct handover *h)
+{
+	return refuse(h, 502, "effect_failed", "Something that this event depends on failed.");
+}
+
+static bool depends_on(const struct config *config, const struct outbox_effect *effect)
+{
+	for (size_t i = 0; i < config->effect_count; i++) {
+		const struct effect_config *known = &config->effects[i];
+		if (strcmp(known->name, effect->effect) == 0 && known->delivery == DELIVERY_INLINE &&
+			known->on_failure == ON_FAILURE_REJECT)
+			return true;
+	}
+	return false;
+}
+
+/* What became so far of the effects on which an event depends. */
+struct outcome_so_far {
+	const struct config *config;
+	bool pending, failed;
+};
+
+static int look_at(void *arg, const struct outbox_effect *effect)
+{
+	struct outcome_so_far *outcome = arg;
+
+	if (!depends_on(outcome->config, effect))
+		return 0;
+	outcome->pending |= effect->state == EFFECT_PENDING;
+	outcome->failed |= effect->state == EFFECT_DEAD || effect->state == EFFECT_DISCARDED;
+	return 0;
+}
+
+/* The key is that of an event which is there already: the answer that it got, or would get now. */
+static void answer_again(struct handover *h)
+{
+	struct outcome_so_far outcome = {.config = h->app->config};
+	struct outbox_event event = {0};
+	int err = outbox_find_event(h->db, h->earlier_id, &event);
+
+	if (!err)
+		err = outbox_event_effects(h->db, event.row, look_at, &outcome);
+	if (err == ERR_NOT_FOUND)
+		err = 0; /* its effects are all settled for so long that it has been cleaned away */
+	outbox_event_release(&event);
+	if (err || outcome.pending)
+		exchange_problem_retry(h->x, 503, err ? "unavailable" : "in_progress",
+			"What becomes of the first request with this Idempotency-Key can't be told yet.", 1000);
+	else if (outcome.failed)
+		(void)refuse_for_effect(h);
+	else
+		answer(h, h->earlier_id);
+}
+
 static void commit_and_answer(struct handover *h)
 {
 	int err = plan(h);
@@ -156,21 +194,21 @@ static void commit_and_answer(struct handover *h)
 			dispatch_abandon(&h->dispatch);
 	}
 	if (err == ERR_EXISTS)
-		answer(h, h->earlier_id);
+		answer_again(h);
 	else if (err == ERR_DENIED)
 		(void)refuse(h, 422, "idempotency_key_reused",
 			"This Idempotency-Key was used with another request: a new event takes a new key.");
 	else if (err)
 		exchange_problem_retry(h->x, 503, "unavailable", "Events can't be taken right now.", 1000);
 	else if (dispatch_inline(&h->dispatch) != 0)
-		(void)refuse(h, 502, "effect_failed", "Something that this event depends on failed.");
+		(void)refuse_for_effect(h);
 	else
 		answer(h, h->event->id);
 }
 
 void events_accept(struct exchange *x, struct request_thread *thread)
 {
-	struct handover h = {.x = x, .app = thread->app};
+	struct handover h = {.x = x, .app = thread->app, .db = thread->db};
 
 	h.service = service_authenticate(x, thread->app->config);
 	if (!h.service || read_body(&h) != 0 || read_key(&h) != 0)

@@ -1,5 +1,6 @@
 /* POST /events: what other services hand over, through the same outbox. */
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,57 @@ Test(handover, what_is_no_event_is_refused_and_nothing_is_written)
 					       " idempotency_keys)");
 	cr_assert_str_eq(rows, "0 0");
 	free(rows);
+	scene_clear(&scene);
+}
+
+/* Quotes are what grows most: each is four bytes in a JSON text within JSON. */
+Test(handover, what_is_taken_can_be_carried_and_the_rest_is_refused)
+{
+	enum { FITS = 48 * 1000, ROOM = 64 * 1000 };
+	static char body[2 * ROOM + 128];
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0,
+		"{'services':{'shop':{'token':'a-token-of-the-shop','types':['order.*']}},'http':{'body_bytes':'1MiB'},"
+		" 'effects':{'bus':{'on':['order.*'],'format':'rabbitmq'}}}");
+	for (size_t quotes = FITS; quotes <= ROOM; quotes += ROOM - FITS) {
+		size_t len = (size_t)snprintf(body, sizeof(body), "{\"type\":\"order.paid\",\"data\":{\"note\":\"");
+		for (size_t i = 0; i < quotes; i++, len += 2)
+			memcpy(body + len, "\\\"", 2);
+		(void)snprintf(body + len, sizeof(body) - len, "\"}}");
+		cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", NULL, body, NULL), quotes == FITS ? 202 : 413);
+	}
+	cr_assert(peer_wait(scene.peer, 1, SCENE_WAIT_MS), "it is sent, and no dead letter at once");
+	scene_clear(&scene);
+}
+
+/* What the first answer said, the next ones say too, until an operator has mended it. */
+Test(handover, a_key_of_an_event_that_was_rejected_is_rejected_again)
+{
+	static const struct peer_step refuse[] = {{.status = 422}};
+	static const struct peer_step accept[] = {{.status = 200}};
+	char rows[2] = "", *dead;
+	struct scene scene;
+
+	scene_set(&scene, refuse, 1,
+		"{'services':{'shop':{'token':'a-token-of-the-shop','types':['order.*']}},"
+		" 'effects':{'bus':{'on':['order.*'],'delivery':'inline','on_failure':'reject'}}}");
+	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 502);
+	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 502);
+	cr_assert_eq(peer_count(scene.peer), 1, "nothing is done twice");
+	server_kill(scene.server);
+	server_restart(scene.server, NULL);
+	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 502);
+	peer_script(scene.peer, accept, 1);
+	cr_assert_eq(server_command(scene.server, (const char *[]){"effects", "replay", "--all", NULL}, NULL, NULL), 0);
+	for (int i = 0; rows[0] != '0' && i < SCENE_WAIT_MS / 20; i++) {
+		dead = scene_query(scene.server, "SELECT count(*) FROM effects WHERE state <> 1");
+		(void)snprintf(rows, sizeof(rows), "%s", dead);
+		free(dead);
+		(void)poll(NULL, 0, 20);
+	}
+	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 202);
+	cr_assert_eq(peer_count(scene.peer), 2);
 	scene_clear(&scene);
 }
 
