@@ -74,9 +74,11 @@ static void register_gauges(struct target *target, struct metrics *metrics)
 		"1 if held back until it is resumed, by an operator or since it said 410.", 1, text);
 	target->retry_after = metrics_gauge(metrics, "tokenfirst_target_retry_after_seconds",
 		"Rest of the pause that the target asked for by Retry-After.", 1e-3, text);
-	for (size_t i = 0; i < CAUSE_COUNT; i++)
+	for (size_t i = 0; i < CAUSE_COUNT; i++) {
 		target->dead[i] = metrics_gauge(metrics, "tokenfirst_dead_letters", "Dead letters kept now.", 1,
 			labels(text, config, "reason", target_causes[i]));
+		gauge_set(target->dead[i], 0); /* what a former pool has left in the registry is counted again */
+	}
 }
 
 static void register_histograms(struct target *target, struct metrics *metrics)
