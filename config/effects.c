@@ -92,17 +92,20 @@ static void read_options(const struct option_scope *scope, const json_t *value, 
 	effect_check(scope, effect);
 }
 
-/* "crm", or "hooks.shop". */
-static void set_names(struct sources *sources, const char *name, struct effect_config *effect)
+/* "crm", or "hooks.shop"; and the place, for what is found to be wrong with it later. */
+static void set_names(const struct option_scope *scope, const char *name, struct effect_config *effect)
 {
-	char full[LIMIT_TARGET_KEY + 1];
+	char full[LIMIT_TARGET_KEY + 1], path[LIMIT_CONFIG_PATH], place[LIMIT_CONFIG_MESSAGE];
 
 	(void)snprintf(
 		full, sizeof full, "%s%s%s", name, effect->target ? "." : "", effect->target ? effect->target : "");
 	effect->effect = strdup(name);
 	effect->name = strdup(full);
-	if (!effect->effect || !effect->name)
-		sources->no_memory = true;
+	scope_path(scope, "", path);
+	sources_place(scope->sources, path, place);
+	effect->place = strdup(place);
+	if (!effect->effect || !effect->name || !effect->place)
+		scope->sources->no_memory = true;
 }
 
 /* `others` are the targets before it. */
@@ -160,7 +163,7 @@ static void read_target(
 		(void)json_object_del(scope.merged, target_name.path);
 		(void)json_object_del(scope.merged, "urls");
 		read_own(&scope, own, first, effect);
-		set_names(sources, name, effect);
+		set_names(&scope, name, effect);
 		read_options(&scope, scope.merged, effect);
 	} else {
 		sources->no_memory = true;
@@ -187,7 +190,7 @@ static void read_effect(struct sources *sources, const char *name, const json_t 
 		read_target(sources, name, value, i, effect);
 	if (several)
 		return;
-	set_names(sources, name, effect);
+	set_names(&scope, name, effect);
 	if (json_is_object(value))
 		read_options(&scope, value, effect);
 	else

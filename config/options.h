@@ -67,6 +67,7 @@ struct effect_config {
 	char *name;
 	char *effect; /* [a-z][a-z0-9_]* without "__" */
 	char *target; /* the same; NULL: the effect has but one */
+	char *place;  /* where it is configured: "config/full.json:12" */
 	char *type;   /* email, analytics, crm, bus, webhook, chat */
 	char *format; /* NULL: the type's first */
 	char **on;    /* event types: exact, "*", or a prefix "user.*" */

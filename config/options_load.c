@@ -86,6 +86,7 @@ void config_free(struct config *config)
 		free(config->effects[i].name);
 		free(config->effects[i].effect);
 		free(config->effects[i].target);
+		free(config->effects[i].place);
 	}
 	free(config->effects);
 	for (size_t i = 0; i < config->service_count; i++) {

@@ -224,20 +224,20 @@ static bool place_at(const struct sources *sources, const char *path, char *ret_
 	return item;
 }
 
-static void place_of(const struct sources *sources, const char *path, char *ret_place, size_t size)
+void sources_place(const struct sources *sources, const char *path, char ret_place[LIMIT_CONFIG_MESSAGE])
 {
 	char part[LIMIT_CONFIG_PATH];
 
 	(void)snprintf(part, sizeof part, "%s", path);
 	for (;;) {
-		if (part[0] && place_at(sources, part, ret_place, size))
+		if (part[0] && place_at(sources, part, ret_place, LIMIT_CONFIG_MESSAGE))
 			return;
 		char *dot = strrchr(part, '.');
 		if (!dot)
 			break;
 		*dot = '\0';
 	}
-	(void)snprintf(ret_place, size, "%s", sources->file ? sources->file : "defaults");
+	(void)snprintf(ret_place, LIMIT_CONFIG_MESSAGE, "%s", sources->file ? sources->file : "defaults");
 }
 
 void sources_finding(
@@ -245,6 +245,6 @@ void sources_finding(
 {
 	char place[LIMIT_CONFIG_MESSAGE];
 
-	place_of(sources, path, place, sizeof place);
+	sources_place(sources, path, place);
 	findings_add(list, place, path, format, args);
 }

@@ -58,6 +58,9 @@ enum source_rank sources_rank(const struct sources *sources, const char *path);
 /* The value of an environment variable; NULL if it is not set. Borrowed. */
 const char *sources_environment(const struct sources *sources, const char *name);
 
+/* "config/demo.json:12", "--set listen", …: where the value at `path` comes from, or else what should hold it. */
+void sources_place(const struct sources *sources, const char *path, char ret_place[LIMIT_CONFIG_MESSAGE]);
+
 /* A finding about `path`, at the place that it comes from; `list` is one of `errors` and `warnings`. */
 void sources_finding(struct sources *sources, struct config_errors *list, const char *path, const char *format,
 	va_list args) __attribute__((format(printf, 4, 0)));

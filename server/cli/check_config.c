@@ -12,7 +12,8 @@ int cli_check_effects(const struct config *config)
 		struct buf why;
 		buf_init(&why, LIMIT_TEMPLATE);
 		if (effect_verify(&config->effects[i], &why) != 0) {
-			(void)fprintf(stderr, "error: effects.%s: %s\n", config->effects[i].name, why.data);
+			(void)fprintf(stderr, "%s: error: effects.%s: %s\n", config->effects[i].place,
+				config->effects[i].name, why.data);
 			code = CLI_USAGE;
 		}
 		buf_release(&why);

@@ -289,6 +289,33 @@ Test(cli, check_config_names_every_error)
 	EXPECT_OUT("configuration is fine\n");
 }
 
+/* What only the kinds of effects know has its place, too. */
+Test(cli, check_config_says_where_an_effect_is_wrong)
+{
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/kinds.json", folder);
+	file = fopen(path, "w");
+	cr_assert_not_null(file);
+	(void)fputs(
+		"{\"effects\": {\n"
+		"\"sf\": {\"type\": \"crm\", \"format\": \"salesforce\", \"on\": [\"*\"], \"delivery\": \"durable\",\n"
+		" \"url\": \"https://x.example/\"},\n"
+		"\"hooks\": {\"type\": \"webhook\", \"on\": [\"*\"], \"delivery\": \"durable\", \"secret\": "
+		"\"whsk_0\",\n"
+		" \"urls\": [{\"name\": \"a\", \"url\": \"https://a.example/\", \"secret\": "
+		"\"0123456789012345678901234\"},\n"
+		"  {\"name\": \"b\", \"url\": \"https://b.example/\"}]}}}\n",
+		file);
+	(void)fclose(file);
+	EXPECT_CODE(2, "check-config", "-c", path);
+	EXPECT_ERR("kinds.json:2: error: effects.sf: url: ");
+	EXPECT_ERR("kinds.json:6: error: effects.hooks.b: secret: ");
+	EXPECT_CODE(2, "serve", "-c", path, "$store");
+	EXPECT_ERR("kinds.json:2: error: effects.sf: url: ");
+}
+
 Test(cli, accounts_without_a_server)
 {
 	EXPECT_CODE(1, "user", "list", "$store");
