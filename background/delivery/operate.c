@@ -266,6 +266,19 @@ void pool_removed(struct pool *pool, const struct outbox_tally *tally)
 	}
 }
 
+const char *pool_next_attempt(struct pool *pool, const char *name, int64_t due_ms, int64_t *ret_next_ms)
+{
+	const struct target *target = find(pool, name);
+	const char *parked = target != NULL ? target_parked(target, clock_now_ms()) : NULL;
+	int64_t until_ms = parked != NULL ? atomic_load(&target->parked_until_ms) : 0;
+	*ret_next_ms = until_ms > due_ms ? until_ms : due_ms;
+	if (target == NULL || until_ms == INT64_MAX)
+		*ret_next_ms = 0;
+	if (target == NULL)
+		return "no such effect is configured any more";
+	return parked;
+}
+
 int pool_view(struct pool *pool, size_t index, struct target_view *ret_view)
 {
 	if (index >= pool->target_count)
@@ -273,6 +286,8 @@ int pool_view(struct pool *pool, size_t index, struct target_view *ret_view)
 	struct target *target = &pool->targets[index];
 	const struct effect_config *config = target->config;
 	int64_t told_ms = atomic_load(&target->told_until_ms);
+	const char *parked = target_parked(target, clock_now_ms());
+	int64_t parked_ms = parked != NULL ? atomic_load(&target->parked_until_ms) : 0;
 	*ret_view = (struct target_view){
 		.name = config->name,
 		.effect = config->effect,
@@ -282,6 +297,8 @@ int pool_view(struct pool *pool, size_t index, struct target_view *ret_view)
 		.breaker = breaker_state_text((enum breaker_state)gauge_get(target->breaker)),
 		.paused = gauge_get(target->paused) != 0,
 		.told_until_ms = told_ms > clock_now_ms() ? told_ms : 0,
+		.waits_for = parked,
+		.waits_until_ms = parked_ms < INT64_MAX ? parked_ms : 0,
 		.pending = atomic_load(&target->pending) + atomic_load(&target->in_memory),
 		.in_flight = gauge_get(target->in_flight),
 		.oldest_due_ms = atomic_load(&target->oldest_due_ms),

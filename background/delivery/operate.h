@@ -32,6 +32,12 @@ int pool_discard(
 /* The janitor removed dead letters: any thread. */
 void pool_removed(struct pool *pool, const struct outbox_tally *tally);
 
+/*
+ * When a pending effect that is due at `due_ms` is next tried: what its target waits for comes before what the effect itself
+ * waits for. Returns why the target waits, NULL if it does not; `ret_next_ms` 0: nobody can tell.
+ */
+const char *pool_next_attempt(struct pool *pool, const char *name, int64_t due_ms, int64_t *ret_next_ms);
+
 /* A target as it stands. Texts without a length are the configuration's, or static. */
 struct target_view {
 	const char *name, *effect, *target; /* target NULL: the only one */
@@ -41,6 +47,8 @@ struct target_view {
 	bool paused;
 	char pause_reason[LIMIT_REASON]; /* an operator's, or what the target said with its 410 */
 	int64_t told_until_ms;		 /* by a Retry-After; 0: no */
+	const char *waits_for;		 /* why what is owed waits; NULL: it does not */
+	int64_t waits_until_ms;		 /* 0: until it is resumed, or it does not wait */
 	int64_t pending, in_flight;
 	int64_t oldest_due_ms;	   /* 0: nothing due waits */
 	int64_t dead[CAUSE_COUNT]; /* by target_causes */

@@ -74,6 +74,8 @@ static const struct cli_command commands[] = {
 		"[ID...] [--state dead|pending] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--all] "
 		"[--dry-run] [--json]",
 		"give dead or pending effects up for good", 0, IDS, OPT_DISCARD, true, cli_effects_discard},
+	{"effects targets", "[--json]", "how each target of a running server is: breaker, backlog, what it waits for",
+		0, 0, OPT_JSON, true, cli_effects_targets},
 	{"effects pause", "NAME [--reason TEXT]", "hold an effect or target back: what it is owed waits", 1, 1,
 		OPT_REASON, true, cli_effects_pause},
 	{"effects resume", "NAME", "let it go again, after a pause or a 410", 1, 1, 0, true, cli_effects_resume},

@@ -38,6 +38,7 @@ int cli_effects_list(const struct cli *cli, const struct config *config);
 int cli_effects_show(const struct cli *cli, const struct config *config);
 int cli_effects_replay(const struct cli *cli, const struct config *config);
 int cli_effects_discard(const struct cli *cli, const struct config *config);
+int cli_effects_targets(const struct cli *cli, const struct config *config);
 int cli_effects_pause(const struct cli *cli, const struct config *config);
 int cli_effects_resume(const struct cli *cli, const struct config *config);
 
@@ -56,6 +57,12 @@ int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(
  */
 int cli_store_command(const struct config *config, const char *name, const json_t *arguments, json_t **ret_reply,
 	bool *ret_told) MUST_CHECK;
+
+/* effects_targets.c: the list that GET /admin/targets shows, of the server that runs. ERR_CLOSED: none does. */
+int cli_targets(const struct config *config, json_t **ret_targets) MUST_CHECK;
+/* Whether it is an effect or a target of the configuration; and what to say if not: CLI_FAILED. */
+bool cli_effect_known(const struct config *config, const char *name);
+int cli_effect_unknown(const struct config *config, const char *name);
 
 /*
  * read_password.c: asks on the terminal, twice and without echo, or reads one line from stdin. `ret_password` has

@@ -17,6 +17,7 @@ enum { LIST_DEFAULT = 100, LIST_MAX = 1000000 };
 struct listing {
 	bool json;
 	size_t count;
+	json_t *targets; /* of the server that runs; NULL: none does, or it can't say */
 };
 
 static const char *time_text(int64_t ms, char text[RFC3339_SIZE])
@@ -27,16 +28,48 @@ static const char *time_text(int64_t ms, char text[RFC3339_SIZE])
 	return text;
 }
 
+/*
+ * Why a pending effect waits, as its target says, and when that makes the next attempt. NULL: its target does not wait, or
+ * nobody can tell; `ret_next_ms` is then its own time.
+ */
+static const char *waits_for(const struct listing *listing, const struct outbox_entry *entry, int64_t *ret_next_ms)
+{
+	const json_t *target = NULL;
+	const char *why, *until;
+	int64_t until_ms = 0;
+	size_t i = 0;
+
+	*ret_next_ms = entry->state == EFFECT_PENDING ? entry->due_ms : 0;
+	if (entry->state != EFFECT_PENDING || !listing->targets)
+		return NULL;
+	while ((target = json_array_get(listing->targets, i++)) &&
+		strcmp(json_string_value(json_object_get(target, "name")), entry->effect) != 0)
+		;
+	if (!target) {
+		*ret_next_ms = 0;
+		return "no such effect is configured any more";
+	}
+	why = json_string_value(json_object_get(target, "waits_for"));
+	until = json_string_value(json_object_get(target, "waits_until"));
+	if (why && (!until || clock_parse_rfc3339(until, &until_ms) != 0))
+		*ret_next_ms = 0;
+	else if (until_ms > entry->due_ms)
+		*ret_next_ms = until_ms;
+	return why;
+}
+
 /* A list of objects, one a line. */
 static int print_json(struct listing *listing, const struct outbox_entry *entry, bool whole)
 {
 	json_t *json = effects_json_entry(entry, whole);
-	int err;
+	int64_t next_ms;
+	const char *why = waits_for(listing, entry, &next_ms);
+	int err = !json ? ERR_MEMORY : effects_json_wait(json, why, next_ms);
 
-	if (!json)
-		return ERR_MEMORY;
-	(void)fputs(listing->count > 0 ? ",\n" : "[\n", stdout);
-	err = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) ? ERR_SYSTEM : 0;
+	if (!err) {
+		(void)fputs(listing->count > 0 ? ",\n" : "[\n", stdout);
+		err = json_dumpf(json, stdout, JSON_COMPACT) ? ERR_SYSTEM : 0;
+	}
 	json_decref(json);
 	return err;
 }
@@ -44,7 +77,9 @@ static int print_json(struct listing *listing, const struct outbox_entry *entry,
 static int print_row(void *arg, const struct outbox_entry *entry)
 {
 	struct listing *listing = arg;
-	char id[EFFECT_ID_SIZE], created[RFC3339_SIZE], due[RFC3339_SIZE];
+	char id[EFFECT_ID_SIZE], created[RFC3339_SIZE], next[RFC3339_SIZE];
+	int64_t next_ms;
+	const char *why = waits_for(listing, entry, &next_ms);
 	int err = 0;
 
 	if (listing->json) {
@@ -54,9 +89,10 @@ static int print_row(void *arg, const struct outbox_entry *entry)
 			(void)printf("%-40s %-9s %-12s %8s  %-24s %-24s %s\n", "ID", "STATE", "CAUSE", "ATTEMPTS",
 				"CREATED", "NEXT ATTEMPT", "REASON");
 		effect_id(id, entry->event_id, entry->effect, entry->part);
-		(void)printf("%-40s %-9s %-12s %8d  %-24s %-24s %s\n", id, effect_state_text(entry->state),
+		(void)printf("%-40s %-9s %-12s %8d  %-24s %-24s %s%s%s%s\n", id, effect_state_text(entry->state),
 			entry->cause[0] ? entry->cause : "-", entry->attempts, time_text(entry->created_ms, created),
-			time_text(entry->state == EFFECT_PENDING ? entry->due_ms : 0, due), entry->reason);
+			time_text(next_ms, next), why ? why : "", why && entry->reason[0] ? " (" : "", entry->reason,
+			why && entry->reason[0] ? ")" : "");
 	}
 	listing->count++;
 	return err;
@@ -94,6 +130,8 @@ static int print_whole(void *arg, const struct outbox_entry *entry)
 {
 	struct listing *listing = arg;
 	char id[EFFECT_ID_SIZE], text[RFC3339_SIZE];
+	int64_t next_ms;
+	const char *why = waits_for(listing, entry, &next_ms);
 	int err = 0;
 
 	if (listing->json) {
@@ -113,7 +151,7 @@ static int print_whole(void *arg, const struct outbox_entry *entry)
 		(void)printf("reason:     %s\n", entry->reason);
 	(void)printf("created:    %s\n", time_text(entry->created_ms, text));
 	if (entry->state == EFFECT_PENDING)
-		(void)printf("next try:   %s\n", time_text(entry->due_ms, text));
+		(void)printf("next try:   %s%s%s\n", time_text(next_ms, text), why ? "  " : "", why ? why : "");
 	else
 		(void)printf("settled:    %s\n", time_text(entry->settled_ms, text));
 	if (entry->replayed_ms > 0)
@@ -134,12 +172,15 @@ static int print_all(const struct cli *cli, const struct config *config, const s
 
 	if (err)
 		return cli_fail(CLI_FAILED, "%s: %s", config->store, why[0] ? why : err_text(err));
+	if (cli_targets(config, &listing.targets) != 0)
+		listing.targets = NULL; /* the store is told as it is */
 	err = outbox_list(db, filter, 0, limit, print, &listing);
 	if (err == ERR_STORE)
 		cli_fail(CLI_FAILED, "%s: %s", config->store, db_message(db));
 	else if (err < 0)
 		cli_fail(CLI_FAILED, "%s: %s", config->store, err_text(err));
 	db_close(db);
+	json_decref(listing.targets);
 	if (cli->json)
 		(void)puts(listing.count > 0 ? "\n]" : "[]");
 	if (err >= 0 && fflush(stdout))
@@ -166,6 +207,8 @@ int cli_effects_list(const struct cli *cli, const struct config *config)
 		code = cli_fail(CLI_USAGE, "%s", why);
 	else
 		code = print_all(cli, config, &selection.filter, (int)limit, print_row, &count);
+	if (code == CLI_DONE && count == 0 && cli->effect && !cli_effect_known(config, cli->effect))
+		(void)cli_effect_unknown(config, cli->effect); /* it may be right: the outbox outlives configurations */
 	if (code == CLI_DONE && !cli->json && (count == 0 || count == (size_t)limit))
 		(void)fprintf(stderr, count == 0 ? "none\n" : "there may be more: --limit, --since, --until\n");
 	json_decref(which);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "config/clock.h"
-#include "config/nearest.h"
 #include "server/cli/cli.h"
 #include "server/ops/selection.h"
 
@@ -83,6 +82,8 @@ static int change(const struct cli *cli, const struct config *config, const char
 	code = check(cli, json, replay);
 	if (code != CLI_DONE)
 		goto done;
+	if (cli->effect && !cli_effect_known(config, cli->effect)) /* it may have been taken out of the configuration */
+		(void)cli_effect_unknown(config, cli->effect);
 	err = json_object_set_new(json, "dry_run", json_boolean(cli->dry_run)) ? ERR_MEMORY : 0;
 	if (!err)
 		err = cli_store_command(config, command, json, &reply, &told);
@@ -104,21 +105,6 @@ int cli_effects_replay(const struct cli *cli, const struct config *config)
 int cli_effects_discard(const struct cli *cli, const struct config *config)
 {
 	return change(cli, config, "effects.discard", "discarded");
-}
-
-static int unknown(const struct config *config, const char *name)
-{
-	struct nearest nearest;
-	const char *best;
-
-	nearest_init(&nearest, name);
-	for (size_t i = 0; i < config->effect_count; i++) {
-		nearest_offer(&nearest, config->effects[i].effect);
-		nearest_offer(&nearest, config->effects[i].name);
-	}
-	best = nearest_best(&nearest);
-	return cli_fail(CLI_FAILED, "there is no effect %s in the configuration%s%s%s", name,
-		best ? ": did you mean " : "", best ? best : "", best ? "?" : "");
 }
 
 /* "hooks" is all targets of hooks, "hooks.shop" one. Takes a reason for pausing, NULL for resuming. */
@@ -152,7 +138,7 @@ static int hold(const struct cli *cli, const struct config *config, const char *
 			return told ? CLI_FAILED : cli_fail(CLI_FAILED, "%s: %s", effect->name, err_text(err));
 		(void)printf("%s %s\n", effect->name, reason ? "is paused" : "goes on");
 	}
-	return found > 0 ? CLI_DONE : unknown(config, name);
+	return found > 0 ? CLI_DONE : cli_effect_unknown(config, name);
 }
 
 int cli_effects_pause(const struct cli *cli, const struct config *config)

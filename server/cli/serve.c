@@ -32,6 +32,7 @@ struct service {
 	struct http *http;
 	struct control *control;
 	struct janitor *janitor;
+	int64_t owed; /* as the server started */
 };
 
 static void block_signals(sigset_t *set)
@@ -108,8 +109,11 @@ static int start_store(struct app *app)
 	char why[256] = "";
 	int64_t last_session = 0;
 	int err = store_open(app->config->store, &app->store, why);
-	if (err == ERR_LOCKED)
-		return failed("the store belongs to another running tokenfirst", app->config->store);
+	if (err == ERR_LOCKED) {
+		log_write(LOG_ERROR, "the store belongs to another running tokenfirst",
+			LOG_STR("store", app->config->store));
+		return CLI_FAILED;
+	}
 	if (err != 0)
 		return failed("the store can't be opened", why[0] != '\0' ? why : err_text(err));
 	err = keys_load(store_writer(app->store), app->config->token.alg, clock_now_ms(), &app->keys);
@@ -146,6 +150,16 @@ static int start_janitor(struct service *service)
 		.arg = service->app.pool,
 	};
 	return janitor_start(&options, &service->janitor);
+}
+
+/* What an earlier run, or a crash, has left to be delivered. */
+static int64_t owed(struct pool *pool)
+{
+	struct target_view view;
+	int64_t sum = 0;
+	for (size_t i = 0; pool_view(pool, i, &view) == 0; i++)
+		sum += view.pending;
+	return sum;
 }
 
 static int start(struct service *service)
@@ -190,6 +204,7 @@ static int start(struct service *service)
 		return failed("can't listen", why[0] != '\0' ? why : err_text(err));
 	if (metrics_error(app->metrics) != 0)
 		return failed("can't start", err_text(ERR_MEMORY));
+	service->owed = owed(app->pool);
 	pool_begin(app->pool);
 	return CLI_DONE;
 }
@@ -199,18 +214,19 @@ static void announce(const struct service *service)
 	const char *ops = http_ops_address(service->http);
 	log_write(LOG_INFO, "listening", LOG_STR("address", http_address(service->http)),
 		LOG_STR("ops_address", ops[0] != '\0' ? ops : NULL), LOG_STR("version", TOKENFIRST_VERSION),
-		LOG_INT("effects", service->app.config->effect_count));
+		LOG_INT("effects", service->app.config->effect_count), LOG_INT("owed", service->owed));
 }
 
 /* Returns when the server is to stop. */
-static void wait_for_signal(const sigset_t *set)
+static void wait_for_signal(const sigset_t *set, int64_t at_most_ms)
 {
 	for (;;) {
 		int number = 0;
 		if (sigwait(set, &number) != 0)
 			continue;
 		if (number != SIGHUP) {
-			log_write(LOG_INFO, "draining", LOG_STR("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+			log_write(LOG_INFO, "draining", LOG_STR("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
+				LOG_INT("at_most_ms", at_most_ms));
 			return;
 		}
 		log_write(LOG_WARN, "SIGHUP: certificates and secrets are read at start only; restart to change them");
@@ -281,7 +297,7 @@ int cli_serve(const struct config *config)
 	int code = start(&service);
 	if (code == CLI_DONE) {
 		announce(&service);
-		wait_for_signal(&signals);
+		wait_for_signal(&signals, config->background.drain_delay_ms + config->background.drain_ms);
 	}
 	arm_second_signal();
 	stop(&service);

@@ -57,21 +57,38 @@ static json_t *query_selection(struct exchange *x)
 }
 
 struct page {
+	struct pool *pool;
 	json_t *effects;
 	int64_t last_row;
 };
+
+/* With what its target waits for. NULL without memory. */
+static json_t *entry_json(struct pool *pool, const struct outbox_entry *entry, bool whole)
+{
+	json_t *json = effects_json_entry(entry, whole);
+	int64_t next_ms = 0;
+	const char *why = NULL;
+
+	if (entry->state == EFFECT_PENDING)
+		why = pool_next_attempt(pool, entry->effect, entry->due_ms, &next_ms);
+	if (json && effects_json_wait(json, why, next_ms) != 0) {
+		json_decref(json);
+		json = NULL;
+	}
+	return json;
+}
 
 static int add_to_page(void *arg, const struct outbox_entry *entry)
 {
 	struct page *page = arg;
 
 	page->last_row = entry->row;
-	return json_array_append_new(page->effects, effects_json_entry(entry, false)) == 0 ? 0 : ERR_MEMORY;
+	return json_array_append_new(page->effects, entry_json(page->pool, entry, false)) == 0 ? 0 : ERR_MEMORY;
 }
 
-static void list(struct exchange *x, struct db *db, const struct outbox_filter *filter)
+static void list(struct exchange *x, struct request_thread *thread, const struct outbox_filter *filter)
 {
-	struct page page = {.effects = json_array()};
+	struct page page = {.pool = thread->app->pool, .effects = json_array()};
 	int64_t limit, before;
 	int seen;
 
@@ -81,7 +98,7 @@ static void list(struct exchange *x, struct db *db, const struct outbox_filter *
 		malformed(x, "\"limit\" is a number from 1 to 1000, \"before\" the \"next\" of another page.");
 		return;
 	}
-	seen = page.effects ? outbox_list(db, filter, before, (int)limit, add_to_page, &page) : ERR_MEMORY;
+	seen = page.effects ? outbox_list(thread->db, filter, before, (int)limit, add_to_page, &page) : ERR_MEMORY;
 	if (seen < 0) {
 		json_decref(page.effects);
 		unavailable(x);
@@ -107,37 +124,42 @@ void admin_effects_list(struct exchange *x, struct request_thread *thread)
 	else if (selection_read(query, "all", clock_now_ms(), &selection, why) != 0)
 		malformed(x, why);
 	else
-		list(x, thread->db, &selection.filter);
+		list(x, thread, &selection.filter);
 	json_decref(query);
 }
 
+struct shown {
+	struct pool *pool;
+	json_t *json;
+};
+
 static int take_entry(void *arg, const struct outbox_entry *entry)
 {
-	json_t **json = arg;
+	struct shown *shown = arg;
 
-	*json = effects_json_entry(entry, true);
-	return *json ? 0 : ERR_MEMORY;
+	shown->json = entry_json(shown->pool, entry, true);
+	return shown->json ? 0 : ERR_MEMORY;
 }
 
 void admin_effects_show(struct exchange *x, struct request_thread *thread)
 {
 	char event_id[ID_SIZE], effect[LIMIT_TARGET_KEY + 1];
 	struct outbox_filter filter = {.event_id = event_id, .effect = effect, .any_state = true};
+	struct shown shown = {.pool = thread->app->pool};
 	struct user admin;
-	json_t *json = NULL;
 	int seen = 0;
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
 		return;
 	if (effect_id_parse(exchange_parameter(x), event_id, effect, &filter.part) && effect[0])
-		seen = outbox_list(thread->db, &filter, 0, 1, take_entry, &json);
+		seen = outbox_list(thread->db, &filter, 0, 1, take_entry, &shown);
 	if (seen < 0)
 		unavailable(x);
 	else if (seen == 0)
 		exchange_problem(x, 404, "effect_not_found", "There is no effect of this id in the outbox.");
 	else
-		exchange_answer_json(x, 200, json_incref(json));
-	json_decref(json);
+		exchange_answer_json(x, 200, json_incref(shown.json));
+	json_decref(shown.json);
 }
 
 /* Answers a change that has been made, and says in the log who did it. */
@@ -209,43 +231,12 @@ void admin_effects_discard(struct exchange *x, struct request_thread *thread)
 	change(x, thread, EFFECTS_DISCARD);
 }
 
-static json_t *dead_letters(const struct target_view *view)
-{
-	json_t *json = json_object();
-
-	for (size_t i = 0; json && i < CAUSE_COUNT; i++)
-		if (view->dead[i] > 0)
-			(void)json_object_set_new(json, target_causes[i], json_integer(view->dead[i]));
-	return json;
-}
-
-static json_t *target_json(const struct target_view *view)
-{
-	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:o, s:o, s:I, s:I, s:o, s:o}", "name", view->name,
-		"effect", view->effect, "target", view->target, "type", view->type, "delivery", view->delivery,
-		"breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL, "paused",
-		view->paused, "pause_reason", effects_json_text(view->paused ? view->pause_reason : NULL),
-		"told_to_wait_until", effects_json_time(view->told_until_ms), "pending", (json_int_t)view->pending,
-		"in_flight", (json_int_t)view->in_flight, "oldest_due", effects_json_time(view->oldest_due_ms),
-		"dead_letters", dead_letters(view));
-}
-
 void admin_targets_list(struct exchange *x, struct request_thread *thread)
 {
-	struct target_view view;
 	struct user admin;
-	json_t *list;
 
-	if (bearer_authenticate_admin(x, thread, &admin) != 0)
-		return;
-	list = json_array();
-	for (size_t i = 0; list && pool_view(thread->app->pool, i, &view) == 0; i++) {
-		if (json_array_append_new(list, target_json(&view)) != 0) {
-			json_decref(list);
-			list = NULL;
-		}
-	}
-	exchange_answer_json(x, 200, list ? json_pack("{s:o}", "targets", list) : NULL);
+	if (bearer_authenticate_admin(x, thread, &admin) == 0)
+		exchange_answer_json(x, 200, effects_json_targets(thread->app->pool));
 }
 
 static void answer_target(struct exchange *x, const struct user *admin, const char *what, const char *name, int err)

@@ -94,6 +94,7 @@ static const struct command commands[] = {
 	{"effects.discard", effects_discard_store, effects_discard_live},
 	{"effects.pause", effects_pause_store, effects_pause_live},
 	{"effects.resume", effects_resume_store, effects_resume_live},
+	{"effects.targets", NULL, effects_targets_live},
 };
 
 const struct command *command_find(const char *name)

@@ -16,7 +16,10 @@
 
 struct command {
 	const char *name;
-	/* 0 and a new reference to an object for the reply, or an error, upon which the caller undoes all of it. */
+	/*
+	 * 0 and a new reference to an object for the reply, or an error, upon which the caller undoes all of it. NULL: only a
+	 * running server can tell.
+	 */
 	int (*run)(struct db *writer, const json_t *arguments, json_t **ret_reply);
 	/* In a running server, in place of `run`; returns when it is durable. NULL: `run` is all. */
 	int (*live)(struct pool *pool, const json_t *arguments, json_t **ret_reply);

@@ -48,6 +48,20 @@ static int run_job(struct db *db, void *arg)
 	return job->command->run(db, job->arguments, &job->reply);
 }
 
+/* A look is no news, and of pauses the pool tells itself: one line for one change. */
+static void log_done(const struct command *command, const json_t *arguments, const json_t *reply)
+{
+	const json_t *rows = json_object_get(reply, "rows");
+	const bool look = json_is_true(json_object_get(arguments, "dry_run"));
+	const enum log_level level = look || (command->live && !rows) ? LOG_DEBUG : LOG_INFO;
+
+	if (rows)
+		log_write(level, "command done", LOG_STR("command", command->name),
+			LOG_INT("rows", json_integer_value(rows)));
+	else
+		log_write(level, "command done", LOG_STR("command", command->name));
+}
+
 /* The answer to a request as an object; NULL: no memory. */
 static json_t *execute(struct control *control, const json_t *request)
 {
@@ -68,7 +82,7 @@ static json_t *execute(struct control *control, const json_t *request)
 			LOG_STR("error", err_text(err)));
 		return json_pack("{s:i, s:s}", "error", err, "message", err_text(err));
 	}
-	log_write(LOG_INFO, "command done", LOG_STR("command", name));
+	log_done(job.command, arguments, job.reply);
 	return json_pack("{s:o}", "reply", job.reply);
 }
 

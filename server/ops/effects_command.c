@@ -163,3 +163,16 @@ int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret
 {
 	return resume(NULL, pool, arguments, ret_reply);
 }
+
+int effects_targets_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+{
+	json_t *reply;
+
+	if (json_object_size(arguments) > 0)
+		return ERR_INVALID;
+	reply = effects_json_targets(pool);
+	if (!reply)
+		return ERR_MEMORY;
+	*ret_reply = reply;
+	return 0;
+}

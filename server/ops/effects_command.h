@@ -6,6 +6,7 @@
  *   effects.discard  the same
  *   effects.pause    {"name", "reason"}                  {"name"}      ERR_NOT_FOUND: no such effect or target
  *   effects.resume   {"name"}                            {"name"}      ERR_NOT_FOUND: none such, or it is not paused
+ *   effects.targets  {}                                  effects_json_targets; of a running server only
  *
  * "more": some were left, since their target has reached its max_pending. "unchanged" are the ids of the selection that no row in the right state belongs to. A pause lasts until it is
  * resumed, over restarts as well.
@@ -38,5 +39,6 @@ int effects_replay_live(struct pool *pool, const json_t *arguments, json_t **ret
 int effects_discard_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int effects_pause_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_targets_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 
 #endif

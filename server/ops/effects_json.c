@@ -63,6 +63,14 @@ json_t *effects_json_entry(const struct outbox_entry *entry, bool whole)
 	return json;
 }
 
+int effects_json_wait(json_t *entry, const char *waits_for, int64_t next_ms)
+{
+	return json_object_set_new(entry, "waits_for", text_or_null(waits_for)) == 0 &&
+			       json_object_set_new(entry, "next_attempt", time_or_null(next_ms)) == 0
+		       ? 0
+		       : ERR_MEMORY;
+}
+
 json_t *effects_json_tally(const struct outbox_tally *tally)
 {
 	json_t *list = json_array();
@@ -77,4 +85,40 @@ json_t *effects_json_tally(const struct outbox_tally *tally)
 		}
 	}
 	return list;
+}
+
+static json_t *dead_letters(const struct target_view *view)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < CAUSE_COUNT; i++)
+		if (view->dead[i] > 0)
+			(void)json_object_set_new(json, target_causes[i], json_integer(view->dead[i]));
+	return json;
+}
+
+static json_t *target_json(const struct target_view *view)
+{
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
+		view->name, "effect", view->effect, "target", view->target, "type", view->type, "delivery",
+		view->delivery, "breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL,
+		"paused", view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
+		time_or_null(view->told_until_ms), "waits_for", view->waits_for, "waits_until",
+		time_or_null(view->waits_until_ms), "pending", (json_int_t)view->pending, "in_flight",
+		(json_int_t)view->in_flight, "oldest_due", time_or_null(view->oldest_due_ms), "dead_letters",
+		dead_letters(view));
+}
+
+json_t *effects_json_targets(struct pool *pool)
+{
+	struct target_view view;
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && pool_view(pool, i, &view) == 0; i++) {
+		if (json_array_append_new(list, target_json(&view)) != 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list ? json_pack("{s:o}", "targets", list) : NULL;
 }

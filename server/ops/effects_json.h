@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "background/delivery/operate.h"
 #include "background/store/outbox_admin.h"
 
 /*
@@ -13,12 +14,16 @@
  */
 json_t *effects_json_entry(const struct outbox_entry *entry, bool whole);
 
-/* RFC 3339; null for 0: it has not been. */
-json_t *effects_json_time(int64_t ms);
-/* null for "" and NULL. Of what a stranger said, bytes that are no UTF-8 become '?'. NULL without memory. */
-json_t *effects_json_text(const char *text);
+/* Adds what the server that runs knows of a pending one: "waits_for" (null: nothing), and when that makes the next attempt. */
+int effects_json_wait(json_t *entry, const char *waits_for, int64_t next_ms) MUST_CHECK;
 
 /* {"effect","cause" (null: they were pending),"rows"} of each. NULL without memory. */
 json_t *effects_json_tally(const struct outbox_tally *tally);
+
+/*
+ * {"targets":[{"name","effect","target","type","delivery","breaker","cause","paused","pause_reason","told_to_wait_until",
+ *  "waits_for","waits_until","pending","in_flight","oldest_due","dead_letters":{CAUSE: N}} …]} as they stand. NULL without memory.
+ */
+json_t *effects_json_targets(struct pool *pool);
 
 #endif
