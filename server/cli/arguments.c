@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/utf8.h"
+
 #define AT(field) offsetof(struct cli, field)
 
 /* Options that put what they say into a field of struct cli: a text, or the fact that they were given. */
@@ -74,6 +76,25 @@ static void set_field(struct arguments *arguments, size_t i, const char *value)
 		*(bool *)place = true;
 }
 
+/* Names, ids and reasons are put into JSON and into the store. Of a bad one only the place can be shown. */
+static int check_texts(const struct arguments *arguments)
+{
+	const char *base = (const char *)&arguments->cli, *text;
+
+	for (size_t i = 0; i < FIELDS; i++) {
+		if (!fields[i].takes_text || !(arguments->options & fields[i].option))
+			continue;
+		memcpy(&text, base + fields[i].at, sizeof(text));
+		if (!utf8_valid(text))
+			return cli_fail(CLI_USAGE, "--%s is not UTF-8", fields[i].name);
+	}
+	for (size_t i = 0; i < arguments->cli.operand_count; i++) {
+		if (!utf8_valid(arguments->cli.operands[i]))
+			return cli_fail(CLI_USAGE, "word %zu is not UTF-8", i + 1);
+	}
+	return CLI_DONE;
+}
+
 /* One option as getopt_long gives it out; an exit code. */
 static int take_option(struct arguments *arguments, int option, const char *value)
 {
@@ -118,5 +139,5 @@ int arguments_parse(int argc, char **argv, struct arguments *ret_arguments)
 	ret_arguments->cli.source.environment = environ;
 	ret_arguments->cli.operands = (const char *const *)argv + optind;
 	ret_arguments->cli.operand_count = (size_t)(argc - optind);
-	return code;
+	return code == CLI_DONE ? check_texts(ret_arguments) : code;
 }

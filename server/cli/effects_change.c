@@ -4,6 +4,7 @@
 
 #include "config/clock.h"
 #include "server/cli/cli.h"
+#include "server/ops/effects_command.h"
 #include "server/ops/selection.h"
 
 /* The arguments of effects.replay and effects.discard; NULL: no memory. */
@@ -143,6 +144,8 @@ static int hold(const struct cli *cli, const struct config *config, const char *
 
 int cli_effects_pause(const struct cli *cli, const struct config *config)
 {
+	if (cli->reason && !effects_reason_valid(cli->reason))
+		return cli_fail(CLI_USAGE, "--reason is one line of less than %d bytes", LIMIT_REASON);
 	return hold(cli, config, cli->reason ? cli->reason : "paused by the command line");
 }
 

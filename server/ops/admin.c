@@ -6,7 +6,6 @@
 
 #include "config/clock.h"
 #include "config/log.h"
-#include "config/utf8.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/ops/effects_command.h"
@@ -252,16 +251,6 @@ static void answer_target(struct exchange *x, const struct user *admin, const ch
 	}
 }
 
-/* It is stored, and shown to people for as long as the pause lasts. */
-static bool reason_valid(const char *reason)
-{
-	for (const char *c = reason; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return false;
-	}
-	return strlen(reason) < LIMIT_REASON && utf8_valid(reason);
-}
-
 void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 {
 	const char *name = exchange_parameter(x), *reason = exchange_query(x, "reason");
@@ -270,7 +259,7 @@ void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
 		return;
-	if (reason && !reason_valid(reason)) {
+	if (reason && !effects_reason_valid(reason)) {
 		malformed(x, "\"reason\" is one line of less than 200 bytes.");
 		return;
 	}

@@ -1,7 +1,10 @@
 #include "server/ops/effects_command.h"
 
+#include <string.h>
+
 #include "background/store/pauses.h"
 #include "config/clock.h"
+#include "config/utf8.h"
 #include "server/ops/effects_json.h"
 
 /* In a store without a server: all batches in the caller's transaction, since nobody waits for the writer. */
@@ -101,13 +104,23 @@ static int named(const char *name, json_t **ret_reply)
 	return 0;
 }
 
+bool effects_reason_valid(const char *reason)
+{
+	for (const char *c = reason; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	}
+	return strlen(reason) < LIMIT_REASON && utf8_valid(reason);
+}
+
 /* `writer` or `pool`; which of them is not NULL. */
 static int pause(struct db *writer, struct pool *pool, const json_t *arguments, json_t **ret_reply)
 {
 	const char *name, *reason;
 	int err;
 
-	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s, s:s!}", "name", &name, "reason", &reason))
+	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s, s:s!}", "name", &name, "reason", &reason) ||
+		!effects_reason_valid(reason))
 		return ERR_INVALID;
 	err = pool ? pool_pause(pool, name, reason) : pause_add(writer, name, reason, clock_now_ms());
 	return err ? err : named(name, ret_reply);

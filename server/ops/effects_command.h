@@ -30,6 +30,9 @@ struct effects_place {
 int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
 	bool dry_run, json_t **ret_reply) MUST_CHECK;
 
+/* Whether it may be kept as a reason to pause, and shown: one line of UTF-8 of less than LIMIT_REASON bytes. */
+bool effects_reason_valid(const char *reason);
+
 /* For the table of command.c. */
 int effects_replay_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int effects_discard_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
