@@ -68,7 +68,8 @@ void report_breaker(const struct item *item, const struct verdict *verdict)
 	if (breaker->paused)
 		report_gone(target, verdict->reason);
 	else if (breaker->state == BREAKER_CLOSED)
-		log_write(LOG_INFO, "breaker closed: the target answers again", LOG_STR("effect", effect));
+		log_write(LOG_INFO, "breaker closed: the target answers again", LOG_STR("effect", effect),
+			LOG_INT("owed", atomic_load(&target->pending) + atomic_load(&target->in_memory)));
 	else if (item->probe) /* half-open is no news: that it opened has been said */
 		log_write(LOG_DEBUG, "breaker stays open: its probe failed", LOG_STR("effect", effect),
 			LOG_STR("reason", verdict->reason), LOG_INT("failures", breaker->failures));
