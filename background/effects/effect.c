@@ -5,7 +5,6 @@
  */
 #include "background/effects/effect.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,17 +109,17 @@ static bool format_known(const struct effect_config *config, const struct effect
 	return false;
 }
 
-static int add_text_header(struct request *request, const char *name, const char *prefix, const char *text)
+/* A bearer token in its header. */
+static int add_bearer(struct request *request, const char *token)
 {
 	struct buf value;
 	int err;
 
-	buf_init(&value, LIMIT_REQUEST_BODY);
-	buf_printf(&value, "%s%s", prefix, text);
+	buf_init_secret(&value, LIMIT_REQUEST_BODY);
+	buf_printf(&value, "Bearer %s", token);
 	err = buf_error(&value);
 	if (!err)
-		err = request_add_header(request, name, value.data);
-	sodium_memzero(value.data, value.len);
+		err = request_add_header(request, "Authorization", value.data);
 	buf_release(&value);
 	return err;
 }
@@ -129,30 +128,13 @@ static int add_text_header(struct request *request, const char *name, const char
 static int add_basic(struct request *request, const char *username, const char *password)
 {
 	struct buf pair;
-	char *text = NULL;
-	size_t size = 0;
 	int err;
 
 	if (strchr(username, ':'))
 		return ERR_INVALID;
-	buf_init(&pair, LIMIT_REQUEST_BODY);
+	buf_init_secret(&pair, LIMIT_REQUEST_BODY);
 	buf_printf(&pair, "%s:%s", username, password);
-	err = buf_error(&pair);
-	if (err)
-		goto done;
-	size = sodium_base64_encoded_len(pair.len, sodium_base64_VARIANT_ORIGINAL);
-	text = malloc(size);
-	if (!text) {
-		err = ERR_MEMORY;
-		goto done;
-	}
-	sodium_bin2base64(text, size, (const unsigned char *)pair.data, pair.len, sodium_base64_VARIANT_ORIGINAL);
-	err = add_text_header(request, "Authorization", "Basic ", text);
-done:
-	if (text)
-		sodium_memzero(text, size);
-	free(text);
-	sodium_memzero(pair.data, pair.len);
+	err = request_add_basic(request, &pair);
 	buf_release(&pair);
 	return err;
 }
@@ -164,7 +146,7 @@ static int add_authorization(struct request *request, const struct auth_config *
 	case AUTH_NONE:
 		return 0;
 	case AUTH_BEARER:
-		return auth->token ? add_text_header(request, "Authorization", "Bearer ", auth->token) : ERR_INVALID;
+		return auth->token ? add_bearer(request, auth->token) : ERR_INVALID;
 	case AUTH_BASIC:
 		if (!auth->username) /* the password may be left out: Segment's write key is a user name alone */
 			return ERR_INVALID;
@@ -172,7 +154,7 @@ static int add_authorization(struct request *request, const struct auth_config *
 	case AUTH_HEADER:
 		return auth->name && auth->value ? request_add_header(request, auth->name, auth->value) : ERR_INVALID;
 	case AUTH_OAUTH2:
-		return token ? add_text_header(request, "Authorization", "Bearer ", token) : ERR_INVALID;
+		return token ? add_bearer(request, token) : ERR_INVALID;
 	}
 	return ERR_INVALID;
 }

@@ -64,6 +64,8 @@ void request_release(struct request *request);
  * or a name that is no token (RFC 9110 5.6.2); ERR_LIMIT when full.
  */
 int request_add_header(struct request *request, const char *name, const char *value) MUST_CHECK;
+/* Authorization: Basic with the finished "user:password" (RFC 7617), and its error if it has one. */
+int request_add_basic(struct request *request, const struct buf *pair) MUST_CHECK;
 
 /* How the transfer ended, without regard to what was said. */
 enum transport {

@@ -24,34 +24,14 @@ static void append_encoded(struct buf *out, const char *text)
 
 static int add_client(struct request *request, const struct auth_config *auth)
 {
-	struct buf pair, value;
-	char *text = NULL;
-	size_t size;
+	struct buf pair;
 	int err;
 
 	buf_init_secret(&pair, LIMIT_REQUEST_BODY);
-	buf_init_secret(&value, LIMIT_REQUEST_BODY);
 	append_encoded(&pair, auth->client_id);
 	buf_append_text(&pair, ":");
 	append_encoded(&pair, auth->client_secret);
-	err = buf_error(&pair);
-	if (err)
-		goto done;
-	size = sodium_base64_encoded_len(pair.len, sodium_base64_VARIANT_ORIGINAL);
-	text = malloc(size);
-	if (!text) {
-		err = ERR_MEMORY;
-		goto done;
-	}
-	sodium_bin2base64(text, size, (const unsigned char *)pair.data, pair.len, sodium_base64_VARIANT_ORIGINAL);
-	buf_printf(&value, "Basic %s", text);
-	sodium_memzero(text, size);
-	err = buf_error(&value);
-	if (!err)
-		err = request_add_header(request, "Authorization", value.data);
-done:
-	free(text);
-	buf_release(&value);
+	err = request_add_basic(request, &pair);
 	buf_release(&pair);
 	return err;
 }

@@ -66,11 +66,39 @@ int request_add_header(struct request *request, const char *name, const char *va
 		return ERR_INVALID;
 	if (request->header_count == REQUEST_HEADERS)
 		return ERR_LIMIT;
-	buf_init(&line, LIMIT_REQUEST_BODY);
+	buf_init_secret(&line, LIMIT_REQUEST_BODY); /* it may hold a credential */
 	buf_printf(&line, "%s: %s", name, value);
 	err = buf_error(&line);
 	if (!err)
 		request->headers[request->header_count++] = buf_steal(&line);
 	buf_release(&line);
+	return err;
+}
+
+int request_add_basic(struct request *request, const struct buf *pair)
+{
+	struct buf value;
+	char *text = NULL;
+	size_t size;
+	int err = buf_error(pair);
+
+	if (err)
+		return err;
+	buf_init_secret(&value, LIMIT_REQUEST_BODY);
+	size = sodium_base64_encoded_len(pair->len, sodium_base64_VARIANT_ORIGINAL);
+	text = malloc(size);
+	if (!text) {
+		err = ERR_MEMORY;
+		goto done;
+	}
+	sodium_bin2base64(text, size, (const unsigned char *)pair->data, pair->len, sodium_base64_VARIANT_ORIGINAL);
+	buf_printf(&value, "Basic %s", text);
+	sodium_memzero(text, size);
+	err = buf_error(&value);
+	if (!err)
+		err = request_add_header(request, "Authorization", value.data);
+done:
+	free(text);
+	buf_release(&value);
 	return err;
 }
