@@ -103,7 +103,7 @@
 #define LIMIT_LANE_MEMORY  10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
 #define LIMIT_WORKERS	   64
 #define LIMIT_INBOX_OFFERS 4096 /* offers that wait for one worker; further ones are read from disk */
-#define LIMIT_COURIERS	   64	/* mails that one worker sends at once; further ones wait for a thread */
+#define LIMIT_COURIERS	   64	/* mails that one lane sends at once; further ones wait for a thread */
 #define LIMIT_LOW_SPEED_S  30	/* a transfer that moves no byte for so long is ended, whatever its timeout */
 #define LIMIT_RESOLVERS	   32	/* look-ups of one worker that were given up and may still go on */
 #define LIMIT_RESOLVER_MS                                                                                              \

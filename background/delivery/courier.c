@@ -109,17 +109,7 @@ int couriers_send(struct couriers *couriers, struct errand *errand)
 	return err;
 }
 
-/*
- * curl asks whether to stop whenever one of its waits ends, which may take a second, be it for a name, a connection or the
- * reply to a mail. A signal ends the wait; again and again, as it may come between the question and the wait.
- */
-static void interrupt_all(struct couriers *couriers)
-{
-	for (size_t i = 0; i < couriers->thread_count; i++)
-		(void)pthread_kill(couriers->threads[i], SIGURG); /* not joined yet, so they exist */
-}
-
-void couriers_stop(struct couriers *couriers)
+void couriers_halt(struct couriers *couriers)
 {
 	if (couriers == NULL)
 		return;
@@ -132,6 +122,12 @@ void couriers_stop(struct couriers *couriers)
 		(void)pthread_cond_timedwait(&couriers->end, &couriers->lock, &until);
 	}
 	pthread_mutex_unlock(&couriers->lock);
+}
+
+void couriers_join(struct couriers *couriers)
+{
+	if (couriers == NULL)
+		return;
 	/* only the caller sends, so no thread is added any more */
 	for (size_t i = 0; i < couriers->thread_count; i++)
 		pthread_join(couriers->threads[i], NULL);

@@ -7,7 +7,8 @@
  * one. So a mail's transfer is run by curl_easy_perform on a thread of its own, and its end comes
  * back to the worker as a message; everything else about it stays with the worker.
  *
- * Threads are made when all are busy, up to LIMIT_COURIERS; further errands wait for one. A worker's own.
+ * Threads are made when all are busy, up to LIMIT_COURIERS; further errands wait for one. Each lane of mails has its own, so
+ * that one server at which they all hang takes none from another's mails. They belong to the lane's worker.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_COURIER_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_COURIER_H
@@ -33,11 +34,12 @@ struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), v
 int couriers_send(struct couriers *couriers, struct errand *errand) MUST_CHECK;
 
 /*
- * Ends all threads; what is under way is broken off at once (its waits are interrupted by SIGURG), and ends, like what has
- * not begun, with CURLE_ABORTED_BY_CALLBACK. NULL is fine.
+ * Tells all threads to end, and waits for that; what is under way is broken off within about a second, and ends, like what has
+ * not begun, with CURLE_ABORTED_BY_CALLBACK. Two steps, so that many can end at the same time. NULL is fine.
  */
-void couriers_stop(struct couriers *couriers);
-/* After couriers_stop. NULL is fine. */
+void couriers_halt(struct couriers *couriers);
+void couriers_join(struct couriers *couriers);
+/* After couriers_join. NULL is fine. */
 void couriers_free(struct couriers *couriers);
 
 #endif

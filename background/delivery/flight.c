@@ -140,7 +140,7 @@ static int take_off(struct worker *worker, struct flight *flight, const struct e
 		.transfer = flight->transfer,
 		.message = {.kind = MESSAGE_FLOWN, .subject = flight},
 	};
-	return couriers_send(worker->couriers, &flight->errand);
+	return couriers_send(worker->couriers[flight->item->target->lane], &flight->errand);
 }
 
 void flight_send(struct worker *worker, struct flight *flight)

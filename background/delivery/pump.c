@@ -40,10 +40,18 @@ static enum target_parking parking_of(const struct lane *lane, int64_t *ret_unti
 	return *ret_until_ms == 0 ? TARGET_TAKING : breaker_ms >= told_ms ? TARGET_BREAKER : TARGET_TOLD;
 }
 
-/* At the gate of the quarantine nothing begins, and nothing is taken out of the lane. */
-static void start_all(struct worker *worker, struct lane *lane, int64_t now_ms)
+/*
+ * At the gate of the quarantine, and while a token is on its way, nothing begins, and nothing is taken out of the lane.
+ * Only the gate has to be looked at again: a token's arrival wakes this worker.
+ */
+static void start_all(struct worker *worker, size_t i, int64_t now_ms)
 {
-	while (quarantine_enter(worker->options.quarantine)) {
+	struct lane *lane = worker->lanes[i];
+	while (!token_fetch_holds(worker, i)) {
+		if (!quarantine_enter(worker->options.quarantine)) {
+			worker->kept_out = true;
+			return;
+		}
 		struct item *item = lane_start(lane, now_ms);
 		if (item == NULL) {
 			quarantine_leave(worker->options.quarantine);
@@ -51,7 +59,6 @@ static void start_all(struct worker *worker, struct lane *lane, int64_t now_ms)
 		}
 		flight_begin(worker, item);
 	}
-	worker->kept_out = true;
 }
 
 void pump_lane(struct worker *worker, size_t i, int64_t now_ms)

@@ -35,9 +35,8 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 		"Attempts by whether they reused a connection.", "reused=\"true\"");
 	worker->stale_settlements = metrics_counter(options->metrics, "tokenfirst_settlements_stale_total",
 		"Outcomes that came after a newer state and changed nothing.", NULL);
-	worker->couriers = couriers_new(courier_back, worker);
 	worker->multi = curl_multi_init();
-	if (worker->couriers == NULL || worker->multi == NULL ||
+	if (worker->multi == NULL ||
 		curl_multi_setopt(worker->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) != CURLM_OK) {
 		worker_free(worker);
 		return ERR_MEMORY;
@@ -60,6 +59,11 @@ int worker_add_target(struct worker *worker, struct target *target)
 	target->lane = worker->lane_count;
 	worker->targets[worker->lane_count] = target;
 	worker->lanes[worker->lane_count++] = lane;
+	if (target->kind->mail) {
+		worker->couriers[target->lane] = couriers_new(courier_back, worker);
+		if (worker->couriers[target->lane] == NULL)
+			return ERR_MEMORY;
+	}
 	return token_fetch_new(worker, target);
 }
 
@@ -70,9 +74,10 @@ void worker_free(struct worker *worker)
 	settle_release(worker);
 	flights_release(worker);
 	token_fetch_release(worker);
-	couriers_free(worker->couriers);
-	for (size_t i = 0; i < worker->lane_count; i++)
+	for (size_t i = 0; i < worker->lane_count; i++) {
+		couriers_free(worker->couriers[i]);
 		lane_free(worker->lanes[i]);
+	}
 	if (worker->multi != NULL)
 		(void)curl_multi_cleanup(worker->multi);
 	inbox_release(&worker->inbox);
@@ -267,6 +272,14 @@ static void leave_rest(struct worker *worker)
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
+static void stop_couriers(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->lane_count; i++)
+		couriers_halt(worker->couriers[i]);
+	for (size_t i = 0; i < worker->lane_count; i++)
+		couriers_join(worker->couriers[i]);
+}
+
 	char name[16];
 	(void)snprintf(name, sizeof(name), "worker-%d", worker->options.number);
 	(void)pthread_setname_np(pthread_self(), name);
@@ -298,7 +311,7 @@ static void *worker_main(void *arg)
 		(void)curl_multi_poll(worker->multi, NULL, 0, sleep_ms(worker, now_ms, now_us), NULL);
 	}
 	/* the last mails to come back may have been delivered */
-	couriers_stop(worker->couriers);
+	stop_couriers(worker);
 	leave_rest(worker);
 	db_close(worker->reader);
 	worker->reader = NULL;

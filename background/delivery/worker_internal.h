@@ -61,10 +61,10 @@ struct worker {
 	struct target *targets[LIMIT_TARGETS];
 	struct lane *lanes[LIMIT_TARGETS];
 	struct token_cache *tokens[LIMIT_TARGETS]; /* NULL: the target wants none */
+	struct couriers *couriers[LIMIT_TARGETS];  /* NULL: not a lane of mails */
 	struct flight *flights;			   /* under way */
 	struct inline_wait *waits;		   /* request threads that wait, each for its item */
 	struct idle_flights idle_http, idle_mail;
-	struct couriers *couriers;
 	struct settle_batch *open;   /* being filled */
 	struct settle_batch *failed; /* to be posted again at retry_us */
 	int64_t retry_us;

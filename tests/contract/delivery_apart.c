@@ -1,0 +1,73 @@
+/* What one target does is of no concern to the others of its worker: with two workers, the first and the third share one. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "config/limits.h"
+#include "tests/support/delivery_scene.h"
+#include "tests/support/harness.h"
+#include "tests/support/peer.h"
+#include "tests/support/smtp_peer.h"
+
+enum { EVENTS = 100, PER_SECOND = 500 };
+
+TestSuite(delivery_apart, .timeout = 60);
+
+/* While a token is on its way, the others of the worker are woken when their own time has come. */
+Test(delivery_apart, an_issuer_that_never_answers)
+{
+	struct peer_step silent[] = {{.action = PEER_SILENT}};
+	struct peer *issuer = peer_start(silent, 1), *receiver = peer_start(NULL, 0);
+	char url[PEER_TEXT], token_url[PEER_TEXT], with_token[2 * PEER_TEXT], rated[PEER_TEXT];
+	struct delivery_scene scene;
+
+	peer_url(receiver, "/", url);
+	snprintf(with_token, sizeof(with_token),
+		"{'auth':{'type':'oauth2','token_url':'%s','client_id':'me','client_secret':'s3cret'}}",
+		peer_url(issuer, "/token", token_url));
+	snprintf(rated, sizeof(rated), "{'rate':{'per_second':%d,'burst':1},'max_in_flight':1}", PER_SECOND);
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){{.name = "first", .url = url, .more = with_token},
+			{.name = "second", .url = url},
+			{.name = "third", .url = url, .more = rated}},
+		3);
+	delivery_scene_burst(&scene, 1);
+	cr_assert(peer_wait(issuer, 1, DELIVERY_WAIT_MS));
+	int64_t began_us = harness_mono_us();
+	delivery_scene_burst(&scene, EVENTS);
+	cr_assert(delivery_scene_await_ended(&scene, "third", "delivered", EVENTS + 1));
+	int64_t took_ms = (harness_mono_us() - began_us) / 1000;
+	printf("figure: %d effects at %d/s beside an issuer that never answers: %lld ms\n", EVENTS, PER_SECOND,
+		(long long)took_ms);
+	cr_assert_eq(peer_count(issuer), 1);
+	cr_assert_lt(took_ms, 5 * EVENTS * 1000 / PER_SECOND);
+	delivery_scene_remove(&scene);
+	peer_stop(issuer);
+	peer_stop(receiver);
+}
+
+/* However many mails hang at one server, those to another are sent. */
+Test(delivery_apart, a_mail_server_that_never_answers)
+{
+	struct smtp_script stalls[] = {{.replies = {[SMTP_RCPT] = SMTP_PEER_STALL}}};
+	struct smtp_peer *silent = smtp_peer_start(stalls, 1), *well = smtp_peer_start(NULL, 0);
+	char silent_url[SMTP_PEER_URL], well_url[SMTP_PEER_URL];
+	const char *mail = "{'type':'email','from':'auth@example.com','to':['alice@example.com'],'timeout':'30s',"
+			   "'max_in_flight':200}";
+	struct delivery_scene scene;
+
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){
+			{.name = "first", .url = smtp_peer_url(silent, silent_url), .more = mail},
+			{.name = "second", .url = smtp_peer_url(well, well_url), .more = mail},
+			{.name = "third", .url = smtp_peer_url(well, well_url), .more = mail}},
+		3);
+	delivery_scene_burst(&scene, 2 * LIMIT_COURIERS);
+	cr_assert(delivery_scene_await_ended(&scene, "second", "delivered", 2 * LIMIT_COURIERS));
+	cr_assert(delivery_scene_await_ended(&scene, "third", "delivered", 2 * LIMIT_COURIERS));
+	int64_t began_us = harness_mono_us();
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, 2 * LIMIT_COURIERS);
+	cr_assert_lt(harness_mono_us() - began_us, 5 * 1000 * 1000);
+	delivery_scene_remove(&scene);
+	smtp_peer_stop(silent);
+	smtp_peer_stop(well);
+}
