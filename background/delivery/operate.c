@@ -221,10 +221,13 @@ static void discard_done(void *arg, int err)
 	for (size_t i = 0; err == 0 && i < batch->tally.count; i++) {
 		struct target *target = find(batch->pool, batch->tally.items[i].effect);
 		int64_t rows = batch->tally.items[i].rows;
-		if (target == NULL)
+		const char *cause = batch->tally.items[i].cause; /* "": they were pending */
+		if (target == NULL) {
+			gauge_add(batch->pool->orphans, cause[0] == '\0' ? -rows : 0);
 			continue;
-		if (batch->tally.items[i].cause[0] != '\0') {
-			target_add_dead(target, batch->tally.items[i].cause, -rows);
+		}
+		if (cause[0] != '\0') {
+			target_add_dead(target, cause, -rows);
 			continue;
 		}
 		target_release_rows(target, rows);

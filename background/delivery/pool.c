@@ -37,9 +37,11 @@ static int take_count(void *arg, const char *effect, const char *kind, int64_t c
 			target_add_dead(target, kind, count);
 		return 0;
 	}
-	if (pending && count > 0)
-		log_write(LOG_WARN, "effects are owed for an effect that is configured no more: they wait",
-			LOG_STR("effect", effect), LOG_INT("pending", count));
+	if (!pending)
+		return 0;
+	gauge_add(pool->orphans, count);
+	log_write(LOG_WARN, "effects are owed for an effect that is configured no more: they wait",
+		LOG_STR("effect", effect), LOG_INT("pending", count));
 	return 0;
 }
 
@@ -128,6 +130,9 @@ static int set_up(struct pool *pool, const struct config *config, struct metrics
 		target_init(&pool->targets[i], &config->effects[i], metrics);
 	pool->cost_seconds = metrics_histogram(metrics, "tokenfirst_login_blocking_cost_seconds",
 		"What a login's answer would have taken had every effect been inline.", &histogram_seconds, NULL);
+	pool->orphans = metrics_gauge(metrics, "tokenfirst_effects_orphaned",
+		"Effects owed for effects or targets that are configured no more: they wait.", 1, NULL);
+	gauge_set(pool->orphans, 0);
 	pool->cost_skipped = metrics_counter(metrics, "tokenfirst_login_blocking_cost_skipped_total",
 		"Logins whose blocking cost could not be measured.", NULL);
 	return 0;

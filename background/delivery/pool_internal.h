@@ -17,6 +17,7 @@ struct pool {
 	size_t worker_count;
 	struct histogram *cost_seconds;
 	struct counter *cost_skipped;
+	struct gauge *orphans; /* rows owed for targets that are configured no more */
 	int64_t delivered_before;
 	atomic_bool ending; /* long work of operators is left where it is */
 };

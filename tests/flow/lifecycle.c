@@ -377,9 +377,11 @@ Test(lifecycle, an_effect_taken_out_of_the_configuration_waits)
 	cr_assert_eq(
 		server_log_count(scene.server, "effects are owed for an effect that is configured no more: they wait"),
 		1);
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_orphaned"), 1);
 	cr_assert_eq(server_stop(scene.server), 0);
 	peer_script(scene.peer, NULL, 0);
 	server_restart(scene.server, &as_before);
 	cr_assert(api_effect_wait(scene.server, &login, "bus", "delivered", SCENE_WAIT_MS));
+	cr_assert_eq(metric_value(scene.server, "tokenfirst_effects_orphaned"), 0);
 	scene_clear(&scene);
 }
