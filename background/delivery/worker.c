@@ -267,6 +267,7 @@ static void leave_rest(struct worker *worker)
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 	settle_spill(worker, spill);
 	settle_post(worker, clock_mono_us());
+	worker->retry_us = 0; /* what could not be written has its last chance */
 }
 
 static void *worker_main(void *arg)

@@ -77,6 +77,29 @@ Test(delivery_trouble, a_stop_with_a_store_that_can_not_write)
 	peer_stop(peer);
 }
 
+/* A stop that comes between an outcome that could not be written and its next try is itself one more. */
+Test(delivery_trouble, a_stop_tries_once_more_to_write)
+{
+	struct peer_step steps[] = {{.delay_ms = 100}};
+	struct delivery_scene scene;
+	struct peer *peer = peer_start(steps, 1);
+	char url[PEER_TEXT], id[ID_SIZE];
+
+	signal(SIGXFSZ, SIG_IGN);
+	delivery_scene_make(&scene, (struct delivery_effect[]){{.url = peer_url(peer, "/", url)}}, 1);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	harness_sleep_ms(50); /* its start has been noted: what fails now is its outcome */
+	limit_files(1);
+	cr_assert(peer_wait(peer, 1, DELIVERY_WAIT_MS));
+	cr_assert(open_store_await_health(&scene.opened, false));
+	harness_sleep_ms(20);
+	limit_files(RLIM_INFINITY);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, 0);
+	cr_assert_eq(delivery_scene_ended(&scene, "bus", "delivered"), 1);
+	delivery_scene_remove(&scene);
+	peer_stop(peer);
+}
+
 /* A pool that can't start takes down what it has built. */
 Test(delivery_trouble, a_store_that_can_not_be_read)
 {
