@@ -96,16 +96,14 @@ static void landed(struct worker *worker, const struct item *item)
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 }
 
-/*
- * No request came to be, or no token (ERR_DENIED): what that means for the effect. The target is none the wiser.
- * `begun`: the attempt had begun before and its token was refused; it does not count.
- */
-static void not_sent(struct worker *worker, struct item *item, bool begun, int err, const char *why)
+/* No request came to be, or no token (ERR_DENIED): what that means for the effect. The target is none the wiser. */
+static void not_sent(struct worker *worker, struct item *item, enum attempt_stage stage, int err, const char *why)
 {
 	struct outcome_note note = {
 		.action = LANE_AGAIN,
-		.reason = err == ERR_DENIED ? why : "out of memory",
-		.target_to_blame = begun,
+		.reason = err == ERR_DENIED ? why : err_text(err),
+		.uncounted = stage != ATTEMPT_NONE,
+		.unsent = stage != ATTEMPT_REFUSED,
 	};
 	lane_withdraw(lane_of(item), item);
 	landed(worker, item);
@@ -145,7 +143,73 @@ static int take_off(struct worker *worker, struct flight *flight, const struct e
 
 void flight_send(struct worker *worker, struct flight *flight)
 {
-	struct item *item = flight->item;
+	char reason[2 * LIMIT_REASON];
+	struct verdict worded;
+	if (words[0] == '\0')
+		return;
+	(void)snprintf(reason, sizeof(reason), "%s: %s", verdict->reason, words);
+	verdict_own(verdict->kind, reason, &worded); /* makes it fit to be shown */
+	memcpy(verdict->reason, worded.reason, sizeof(verdict->reason));
+}
+
+void flight_conclude(
+	struct worker *worker, struct item *item, struct verdict *verdict, enum attempt_stage stage, const char *reply)
+{
+	const bool to_blame = verdict->kind == VERDICT_TARGET || verdict->kind == VERDICT_GONE;
+	const int uncounted = stage == ATTEMPT_REFUSED;
+	int64_t now_ms = clock_now_ms();
+
+	landed(worker, item);
+	if (stage != ATTEMPT_NONE) /* the process has lived through it */
+		lane_clear_suspect(lane_of(item), item);
+	item->attempts -= uncounted; /* while it is compared with max_attempts */
+	struct lane_decision decision = lane_end(lane_of(item), item, verdict, now_ms, randombytes_random());
+	item->attempts += uncounted;
+	if (decision.breaker_changed)
+		report_breaker(item, verdict);
+	if (decision.told_until_ms > 0)
+		report_told(item, verdict, decision.told_until_ms);
+	if (verdict->kind == VERDICT_GONE)
+		settle_gone(worker, item->target, verdict->reason);
+	if (decision.why != NULL)
+		flight_add_words(verdict, decision.why);
+	if (decision.action == LANE_DEAD)
+		report_dead(item, decision.cause, verdict->reason);
+	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
+
+	const struct outcome_note note = {
+		.action = decision.action,
+		.cause = decision.cause,
+		.reason = decision.action == LANE_DELIVERED ? "" : verdict->reason,
+		.reply = decision.action == LANE_DEAD ? reply : NULL,
+		.due_ms = decision.due_ms,
+		/* what only the target is to blame for costs no attempt, or an expired key would kill them all */
+		.uncounted = stage == ATTEMPT_ENDED ? to_blame : uncounted,
+		.unsent = stage == ATTEMPT_NONE,
+	};
+	settle(worker, item, &note);
+}
+
+/* An attempt ended with that reply. `error`: why there was none. */
+static void judge(struct item *item, const struct reply *reply, const char *error, struct verdict *ret_verdict)
+{
+	effect_judge(item->target->config, reply, ret_verdict);
+	if (reply->transport != TRANSPORT_REPLY)
+		flight_add_words(ret_verdict, error);
+	report_ended(item, ret_verdict, reply->status);
+}
+
+static void begun(struct worker *worker, struct item *item, int64_t now_ms)
+{
+	item->attempts++;
+	histogram_observe(item->target->queue_seconds, (now_ms - item->due_ms) * 1000);
+	if (item->row != 0 && item != worker->suspect)
+		settle_mark_started(worker, item);
+}
+
+static int build(struct worker *worker, struct flight *flight, int64_t now_ms, const char **ret_why)
+{
+	const struct item *item = flight->item;
 	const struct effect_config *config = item->target->config;
 	const struct token_cache *tokens = token_cache_of(worker, item);
 	char id[EFFECT_ID_SIZE];
@@ -159,12 +223,40 @@ void flight_send(struct worker *worker, struct flight *flight)
 		.recipient = item->recipient,
 		.token = tokens != NULL ? tokens->text : NULL,
 		.now_ms = now_ms};
-	int err = effect_build(config, &input, transfer_request(flight->transfer), &why);
+	flight->token = tokens != NULL ? tokens->number : 0;
+	return effect_build(config, &input, transfer_request(flight->transfer), ret_why);
+}
+
+static void put_unsent(struct worker *worker, struct flight *flight, enum attempt_stage stage, int err, const char *why)
+{
+	struct item *item = flight->item;
+	flight_put(worker, flight);
+	not_sent(worker, item, stage, err, why);
+}
+
+static enum attempt_stage stage_without_token(const struct flight *flight)
+{
+	return flight->begun ? ATTEMPT_REFUSED : ATTEMPT_NONE;
+}
+
+void flight_send(struct worker *worker, struct flight *flight)
+{
+	struct item *item = flight->item;
+	enum attempt_stage stage = stage_without_token(flight);
+	const char *why = NULL;
+	int64_t now_ms = clock_now_ms();
+
+	flight->stage = FLIGHT_SENDS;
+	int err = build(worker, flight, now_ms, &why);
+	if (err == 0 && item == worker->suspect && !flight->begun) {
+		err = settle_mark_alone(worker, item);
+		stage = err == 0 ? ATTEMPT_MARKED : stage;
+	}
 	if (err == 0)
 		err = take_off(worker, flight, config);
 	if (err != 0) {
-		flight_put(worker, flight);
-		not_sent(worker, item, begun, err, why);
+		item->attempts += stage == ATTEMPT_MARKED; /* as its row has it by now */
+		put_unsent(worker, flight, stage, err, why);
 		return;
 	}
 	flight->stage = FLIGHT_SENDS;
@@ -191,25 +283,33 @@ static void begin(struct worker *worker, struct flight *flight)
 		return;
 	}
 	int err = token_fetch_begin(worker, flight);
-	if (err == 0)
-		return;
-	flight_put(worker, flight);
-	not_sent(worker, item, begun, err, "no request for an access token can be made");
+	if (err != 0)
+		put_unsent(
+			worker, flight, stage_without_token(flight), err, "no request for an access token can be made");
 }
 
 void flight_give_up(struct worker *worker, struct flight *flight, const char *why)
 {
-	struct item *item = flight->item;
-	const bool begun = flight->begun;
-	flight_put(worker, flight);
-	not_sent(worker, item, begun, ERR_DENIED, why);
+	put_unsent(worker, flight, stage_without_token(flight), ERR_DENIED, why);
+}
+
+/* Earlier look-ups of the host have not ended: one more would be one more thread. */
+static void not_resolved(struct worker *worker, struct item *item, int64_t now_ms)
+{
+	const struct reply reply = {.transport = TRANSPORT_DNS, .retry_after_ms = -1, .body = ""};
+	struct verdict verdict;
+	item->sent_ms = now_ms;
+	item->sent_us = clock_mono_us();
+	begun(worker, item, now_ms);
+	judge(item, &reply, "earlier look-ups have not ended yet", &verdict);
+	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, NULL);
 }
 
 void flight_begin(struct worker *worker, struct item *item)
 {
 	struct flight *flight = flight_take(worker, item->target->kind->mail);
 	if (flight == NULL) {
-		not_sent(worker, item, false, ERR_MEMORY, NULL);
+		not_sent(worker, item, ATTEMPT_NONE, ERR_MEMORY, NULL);
 		return;
 	}
 	flight->item = item;
@@ -341,7 +441,27 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 	size_t len = reply.body_len < LIMIT_REPLY_KEPT ? reply.body_len : LIMIT_REPLY_KEPT;
 	memcpy(kept, reply.body, len);
 	kept[len] = '\0';
-	flight_conclude(worker, flight, &verdict, kept);
+	flight_put(worker, flight);
+	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, kept);
+}
+
+void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
+{
+	if (flight->stage == FLIGHT_SENDS) {
+		end_attempt(worker, flight, result);
+		return;
+	}
+	struct item *item = flight->item;
+	struct lane *lane = lane_of(item); /* the item may go */
+	const enum attempt_stage stage = stage_without_token(flight);
+	struct verdict verdict;
+	if (token_fetch_end(worker, flight, result, &verdict)) {
+		flight_send(worker, flight);
+		return;
+	}
+	flight_put(worker, flight);
+	flight_conclude(worker, item, &verdict, stage, NULL);
+	inline_refuse_waiting(worker, lane, "no access token");
 }
 
 struct item *flight_abort(struct worker *worker, struct flight *flight)

@@ -201,9 +201,6 @@ struct lane_decision lane_end(
 	assert(item->place == ITEM_FLYING);
 	struct lane_decision decision = {.action = LANE_DELIVERED};
 	item->place = ITEM_SETTLING;
-	/* the process has lived through it */
-	item->suspect = false;
-	window_recount(&lane->window, item);
 	decision.breaker_changed = gate_end(&lane->gate, verdict, item->probe, now_ms, random, &decision.told_until_ms);
 
 	if (verdict->kind == VERDICT_OK)
@@ -216,6 +213,12 @@ struct lane_decision lane_end(
 	else
 		decide_retry(lane, item, verdict, now_ms, random, &decision);
 	return decision;
+}
+
+void lane_clear_suspect(struct lane *lane, struct item *item)
+{
+	item->suspect = false;
+	window_recount(&lane->window, item);
 }
 
 void lane_withdraw(struct lane *lane, struct item *item)

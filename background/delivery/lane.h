@@ -94,6 +94,8 @@ struct lane_decision {
 /* The attempt of a flying item ended with a verdict. The item is settling now. */
 struct lane_decision lane_end(
 	struct lane *lane, struct item *item, const struct verdict *verdict, int64_t now_ms, uint32_t random);
+/* An attempt of it has ended, and not the process: it is no suspect any more. */
+void lane_clear_suspect(struct lane *lane, struct item *item);
 /* The flying item was not sent: no request could be made of it. No attempt, no news of the target. */
 void lane_withdraw(struct lane *lane, struct item *item);
 

@@ -129,7 +129,9 @@ void settle_dropped(struct worker *worker, struct item *item, const char *reason
 /* Somebody else changed the row meanwhile, an operator say, and has counted that; what it waits for now is on disk. */
 static void finish_stale(struct item *item)
 {
-	lane_forget(lane_of(item), item);
+	struct lane *lane = lane_of(item);
+	lane_forget(lane, item);
+	lane_note_disk(lane);
 	item_free(item);
 }
 
@@ -184,8 +186,7 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 {
 	int64_t now_ms = clock_now_ms();
 	int attempt = item->attempts;
-	/* what only the target is to blame for costs the effect no attempt, or an expired key would kill them all */
-	bool uncounted = note->action == LANE_AGAIN && note->target_to_blame;
+	bool uncounted = note->action == LANE_AGAIN && note->uncounted;
 	item->attempts -= uncounted;
 	if (item->row == 0) {
 		settle_in_memory(worker, item, note);
@@ -207,6 +208,7 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 		.row = item->row,
 		.attempt = attempt,
 		.uncounted = uncounted,
+		.unsent_run = note->unsent ? worker->options.run : 0,
 		.state = states[note->action],
 		.due_ms = note->due_ms,
 		.now_ms = now_ms,

@@ -242,9 +242,10 @@ static void leave(struct item *item, struct item **spill)
 static void leave_rest(struct worker *worker)
 {
 	struct item *spill = NULL;
-	const struct outcome_note note = {.action = LANE_AGAIN, .reason = REASON_STOPPING, .due_ms = clock_now_ms()};
+	struct outcome_note note = {.action = LANE_AGAIN, .reason = REASON_STOPPING, .due_ms = clock_now_ms()};
 	take_messages(worker, inbox_close(&worker->inbox), clock_now_ms(), clock_mono_us());
 	while (worker->flights != NULL) {
+		note.unsent = !worker->flights->begun;
 		struct item *item = flight_abort(worker, worker->flights);
 		const struct effect_config *config = item->target->config;
 		inline_finish(item, ERR_CLOSED);
@@ -266,13 +267,10 @@ static void leave_rest(struct worker *worker)
 	}
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 	settle_spill(worker, spill);
-	settle_post(worker, clock_mono_us());
 	worker->retry_us = 0; /* what could not be written has its last chance */
+	settle_post(worker, clock_mono_us());
 }
 
-static void *worker_main(void *arg)
-{
-	struct worker *worker = arg;
 static void stop_couriers(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->lane_count; i++)
@@ -281,6 +279,9 @@ static void stop_couriers(struct worker *worker)
 		couriers_join(worker->couriers[i]);
 }
 
+static void *worker_main(void *arg)
+{
+	struct worker *worker = arg;
 	char name[16];
 	(void)snprintf(name, sizeof(name), "worker-%d", worker->options.number);
 	(void)pthread_setname_np(pthread_self(), name);

@@ -95,6 +95,17 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result);
 /* The drain's end: stops an attempt and gives its item back, settling, with the attempt in its log. */
 struct item *flight_abort(struct worker *worker, struct flight *flight);
 void flights_release(struct worker *worker);
+/* What an item is settled for. */
+enum attempt_stage {
+	ATTEMPT_ENDED,
+	ATTEMPT_REFUSED, /* begun, its token refused, and there was no other: it does not count */
+	ATTEMPT_MARKED,	 /* a suspect's, noted as begun, and not sent after all: nor does it */
+	ATTEMPT_NONE,	 /* none had begun: there was no token, or no request */
+};
+/* What follows from a verdict, whose reason may get more words: for the lane, for who waits, for the row. `reply`: its
+   first bytes; NULL: none. */
+void flight_conclude(
+	struct worker *worker, struct item *item, struct verdict *verdict, enum attempt_stage stage, const char *reply);
 /* For token_fetch.c. Sends what the flight's item is about, with the lane's token. */
 void flight_send(struct worker *worker, struct flight *flight);
 /* What follows from a verdict; `reply`: its first bytes, NULL: none. Of a fetch that failed: it was no attempt. */
@@ -115,11 +126,12 @@ bool token_fetch_holds(const struct worker *worker, size_t lane);
 /* settle.c: the outcome of a settling item. `verdict` NULL: it was never sent. */
 struct outcome_note {
 	enum lane_action action;
-	const char *cause;    /* LANE_DEAD */
-	const char *reason;   /* never NULL */
-	const char *reply;    /* first bytes; NULL: none */
-	int64_t due_ms;	      /* LANE_AGAIN */
-	bool target_to_blame; /* the attempt does not count against max_attempts */
+	const char *cause;  /* LANE_DEAD */
+	const char *reason; /* never NULL */
+	const char *reply;  /* first bytes; NULL: none */
+	int64_t due_ms;	    /* LANE_AGAIN */
+	bool uncounted;	    /* LANE_AGAIN: its attempt is stored as if it had not been begun */
+	bool unsent;	    /* nothing has been sent: what crashes said of the effect stays */
 };
 void settle(struct worker *worker, struct item *item, const struct outcome_note *note);
 /* The effect ended the process, alone: it is not sent again. A settling item. */

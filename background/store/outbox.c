@@ -160,9 +160,12 @@ static int settle_row(struct db *db, const struct settlement *one)
 {
 	static const char sql[] = "UPDATE effects SET state = $1, attempts = $2,"
 				  " due_ms = CASE WHEN $1 = 0 THEN $3 ELSE due_ms END,"
-				  " again = CASE WHEN $1 = 0 THEN 1 ELSE again END, started_run = 0, crashes = 0,"
-				  " settled_ms = $4, cause = $5, reason = $6, reply = $7, log = $8"
-				  " WHERE id = $9 AND state = 0 AND attempts IN ($10 - 1, $10)";
+				  " again = CASE WHEN $1 = 0 THEN 1 ELSE again END, started_run = 0,"
+				  /* what another run had in flight, it had in flight when it ended */
+				  " crashes = CASE WHEN $4 = 0 THEN 0 WHEN started_run IN (0, $4, 0 - $4) THEN crashes"
+				  " ELSE crashes + 1 END,"
+				  " settled_ms = $5, cause = $6, reason = $7, reply = $8, log = $9"
+				  " WHERE id = $10 AND state = 0 AND attempts IN ($11 - 1, $11)";
 	struct db_statement *s = NULL;
 
 	assert(one->cause != NULL && one->reason != NULL && one->log != NULL);
@@ -174,13 +177,14 @@ static int settle_row(struct db *db, const struct settlement *one)
 	db_bind_int(s, 1, one->state);
 	db_bind_int(s, 2, one->uncounted ? one->attempt - 1 : one->attempt);
 	db_bind_int(s, 3, one->due_ms);
-	db_bind_int(s, 4, one->state == EFFECT_PENDING ? 0 : one->now_ms);
-	db_bind_text(s, 5, one->state == EFFECT_DEAD ? one->cause : "");
-	db_bind_text(s, 6, one->reason);
-	db_bind_text(s, 7, one->reply);
-	db_bind_text(s, 8, one->log);
-	db_bind_int(s, 9, one->row);
-	db_bind_int(s, 10, one->attempt);
+	db_bind_int(s, 4, one->unsent_run);
+	db_bind_int(s, 5, one->state == EFFECT_PENDING ? 0 : one->now_ms);
+	db_bind_text(s, 6, one->state == EFFECT_DEAD ? one->cause : "");
+	db_bind_text(s, 7, one->reason);
+	db_bind_text(s, 8, one->reply);
+	db_bind_text(s, 9, one->log);
+	db_bind_int(s, 10, one->row);
+	db_bind_int(s, 11, one->attempt);
 	err = db_run(s);
 	return err != 0 ? err : db_changes(db) > 0;
 }

@@ -57,8 +57,9 @@ int outbox_add_effect(
 /* One settled attempt. Fenced: changes nothing unless the row is pending with `attempt` - 1 or `attempt` attempts. */
 struct settlement {
 	int64_t row;
-	int attempt;		 /* its number, from 1; for a skip or a death without attempt, the number so far */
-	bool uncounted;		 /* the attempt said nothing of the effect: it is stored as if it had not been begun */
+	int attempt;	    /* its number, from 1; for a skip or a death without attempt, the number so far */
+	bool uncounted;	    /* the attempt said nothing of the effect: it is stored as if it had not been begun */
+	int64_t unsent_run; /* not 0: in this run, the caller's, nothing of it was sent: what crashes said of it stays */
 	enum effect_state state; /* EFFECT_PENDING: again at due_ms */
 	int64_t due_ms;		 /* for EFFECT_PENDING; a row that is settled keeps when it was due */
 	int64_t now_ms;

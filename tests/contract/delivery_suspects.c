@@ -1,14 +1,17 @@
 /* Effects that were in flight when the process ended: sent alone and last, and set aside when they end it alone. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "background/delivery/operate.h"
 #include "config/clock.h"
 #include "config/limits.h"
 #include "tests/support/delivery_scene.h"
 #include "tests/support/harness.h"
 #include "tests/support/outbox_rows.h"
 #include "tests/support/peer.h"
+#include "tests/support/smtp_peer.h"
 
 enum { SUSPECTS = 3, OTHERS = 20, ANSWER_MS = 150 };
 
@@ -179,4 +182,108 @@ Test(delivery_suspects, a_stop_does_not_wait_for_them)
 	delivery_scene_start(&scene);
 	await_delivered(10);
 	finish();
+}
+
+static int forget_past(struct db *db, void *arg)
+{
+	(void)arg;
+	return db_execute(db, "UPDATE effects SET attempts = attempts + 5 WHERE state = 0");
+}
+
+/* An outcome that fits its row no more changes nothing; what the row says now is read, and it is not left lying. */
+Test(delivery_suspects, a_row_that_has_moved_on_is_read_again)
+{
+	struct peer_step slow[] = {{.delay_ms = 300}, {.delay_ms = 0}};
+	char id[ID_SIZE];
+
+	peer = peer_start(slow, 2);
+	delivery_scene_make(&scene, (struct delivery_effect[]){{.url = peer_url(peer, "/", url)}}, 1);
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert(peer_wait(peer, 1, DELIVERY_WAIT_MS));
+	harness_sleep_ms(100); /* its start has been noted */
+	cr_assert_eq(committer_run(scene.opened.committer, forget_past, NULL), 0);
+	cr_assert(delivery_scene_await(&scene, id, "bus", "delivered"));
+	cr_assert_eq(peer_count(peer), 2);
+	cr_assert_eq(delivery_scene_pending(&scene, "bus"), 0);
+	finish();
+}
+
+/* Threads made from here on ask for more memory than there is. */
+static void limit_threads(size_t stack)
+{
+	pthread_attr_t attributes;
+
+	cr_assert_eq(pthread_attr_init(&attributes), 0);
+	cr_assert_eq(pthread_attr_setstacksize(&attributes, stack), 0);
+	cr_assert_eq(pthread_setattr_default_np(&attributes), 0);
+	pthread_attr_destroy(&attributes);
+}
+
+static int64_t number(const char *sql)
+{
+	return outbox_rows_number(scene.reader, sql);
+}
+
+/*
+ * Noted as begun, and then not to be sent for want of a thread: it is tried again, it has had no attempt, and it is a
+ * suspect as before. Nothing of it may look as if it had ended the process.
+ */
+Test(delivery_suspects, one_that_could_not_be_sent_after_all)
+{
+	const struct past past = {.first_row = 1, .last_row = 1, .crashes = LIMIT_CRASHES};
+	struct smtp_peer *mails = smtp_peer_start(NULL, 0);
+	char mail_url[SMTP_PEER_URL];
+
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){{.url = smtp_peer_url(mails, mail_url),
+			.more = "{'type':'email','from':'auth@example.com','to':'bob@example.com'}"}},
+		1);
+	cr_assert_eq(pool_pause(scene.pool, "bus", "test"), 0);
+	delivery_scene_burst(&scene, 1);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, 1);
+	cr_assert_eq(committer_start(scene.opened.store, scene.opened.metrics, &scene.opened.committer), 0);
+	cr_assert_eq(committer_run(scene.opened.committer, note_past, (void *)&past), 0);
+	int64_t attempts = number("SELECT attempts FROM effects");
+	delivery_scene_start(&scene);
+	limit_threads((size_t)1 << 46);
+	cr_assert_eq(pool_resume(scene.pool, "bus"), 0);
+	for (int i = 0; i < DELIVERY_WAIT_MS && number("SELECT again FROM effects") == 0; i++)
+		harness_sleep_ms(1);
+	cr_assert_eq(number("SELECT again FROM effects"), 1);
+	cr_assert_eq(number("SELECT started_run FROM effects"), 0);
+	cr_assert_eq(number("SELECT crashes FROM effects"), LIMIT_CRASHES);
+	cr_assert_eq(number("SELECT attempts FROM effects"), attempts);
+	limit_threads((size_t)1 << 20);
+	cr_assert(delivery_scene_await_ended(&scene, "bus", "delivered", 1));
+	cr_assert_eq(delivery_scene_pending(&scene, "bus"), 0);
+	delivery_scene_remove(&scene);
+	smtp_peer_stop(mails);
+}
+
+/* Without an access token it is not sent: that clears it of nothing. */
+Test(delivery_suspects, one_without_a_token_stays_one)
+{
+	const struct past past = {.first_row = 1, .last_row = 1, .crashes = LIMIT_CRASHES};
+	struct peer_step refused[] = {{.status = 500}};
+	struct peer *issuer = peer_start(refused, 1);
+	char more[2 * PEER_TEXT], token_url[PEER_TEXT];
+
+	peer = peer_start(NULL, 0);
+	snprintf(more, sizeof(more),
+		"{'auth':{'type':'oauth2','token_url':'%s','client_id':'me','client_secret':'s3cret'}}",
+		peer_url(issuer, "/token", token_url));
+	delivery_scene_make(&scene, (struct delivery_effect[]){{.url = peer_url(peer, "/", url), .more = more}}, 1);
+	cr_assert_eq(pool_pause(scene.pool, "bus", "test"), 0);
+	delivery_scene_burst(&scene, 1);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, 1);
+	cr_assert_eq(committer_start(scene.opened.store, scene.opened.metrics, &scene.opened.committer), 0);
+	cr_assert_eq(committer_run(scene.opened.committer, note_past, (void *)&past), 0);
+	delivery_scene_start(&scene);
+	cr_assert_eq(pool_resume(scene.pool, "bus"), 0);
+	cr_assert(peer_wait(issuer, 3, DELIVERY_WAIT_MS));
+	cr_assert_eq(number("SELECT again FROM effects"), 1);
+	cr_assert_eq(number("SELECT crashes FROM effects"), LIMIT_CRASHES);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, 1);
+	finish();
+	peer_stop(issuer);
 }

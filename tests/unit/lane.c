@@ -121,6 +121,7 @@ static struct lane_decision end(struct item *item, enum verdict_kind kind, int64
 {
 	const struct verdict verdict = {.kind = kind, .retry_after_ms = -1};
 
+	lane_clear_suspect(lane, item);
 	return lane_end(lane, item, &verdict, now_ms, UINT32_MAX);
 }
 
@@ -428,6 +429,7 @@ static struct lane_decision end_told(struct item *item, int64_t retry_after_ms, 
 	const struct verdict verdict = {
 		.kind = VERDICT_RETRY, .retry_after_ms = retry_after_ms, .pauses_target = pauses_target};
 
+	lane_clear_suspect(lane, item);
 	return lane_end(lane, item, &verdict, now_ms, 0);
 }
 

@@ -361,6 +361,7 @@ static void end_one(bool well)
 	}
 
 	m.flying[i] = m.flying[--m.flying_count];
+	lane_clear_suspect(m.lane, item);
 	struct lane_decision decision = lane_end(m.lane, item, &verdict, m.now_ms, (uint32_t)m.random);
 	cr_assert(decision.action != LANE_AGAIN || decision.due_ms >= m.now_ms + verdict.retry_after_ms);
 	if (verdict.pauses_target && m.now_ms + verdict.retry_after_ms > m.told_until_ms) {
