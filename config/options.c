@@ -116,7 +116,7 @@ static const struct option rows[] = {
 		.max = HOUR,
 		.fallback = "25s",
 		AT(background.drain_ms),
-		.doc = "time that an orderly stop gives to effects under way; the rest is kept in the outbox"},
+		.doc = "time within which an orderly stop ends; what is not delivered by then is kept in the outbox"},
 	{.path = "background.drain_delay",
 		.type = OPTION_DURATION,
 		.min = 0,

@@ -12,6 +12,7 @@
 #include "background/delivery/operate.h"
 #include "background/store/janitor.h"
 #include "config/clock.h"
+#include "config/limits.h"
 #include "config/log.h"
 #include "server/app.h"
 #include "server/auth/sessions.h"
@@ -22,6 +23,7 @@
 /* Rounds in the time for which rows are kept, within bounds: an hour is cleaned each minute, a second once it is over. */
 enum { JANITOR_ROUNDS = 10, JANITOR_LEAST_MS = 1000, JANITOR_MOST_MS = 60 * 1000 };
 
+/* Between the end of the waits for inline effects and that of the connections; at most a quarter of the drain. */
 enum { ANSWER_MARGIN_US = 1000 * 1000 };
 
 /* Descriptors: a reader's database and log; a mail's connection and its thread's wake-up pair; all that is but once. */
@@ -234,12 +236,35 @@ static void wait_for_signal(const sigset_t *set, int64_t at_most_ms)
 }
 
 /*
- * Requests that wait for an inline effect are answered a little before the drain ends, however slow its target is.
+ * The time of a drain, by clock_mono_us, from its end backwards: whatever hangs, what must be written has its time, requests
+ * that wait for an inline effect can be answered, and the whole stop ends within the time that the operator gave it.
  */
-static int64_t waits_end_us(int64_t drain_us)
+struct drain_times {
+	int64_t waits_us;   /* nobody waits for an inline effect any more */
+	int64_t clients_us; /* connections are cut */
+	int64_t deliver_us; /* what is under way is broken off, earlier by what is then in memory */
+};
+
+static int64_t a_quarter_or(int64_t drain_us, int64_t most_us)
 {
-	int64_t margin_us = drain_us / 4;
-	return clock_mono_us() + drain_us - (margin_us < ANSWER_MARGIN_US ? margin_us : ANSWER_MARGIN_US);
+	return drain_us / 4 < most_us ? drain_us / 4 : most_us;
+}
+
+static struct drain_times plan_drain(const struct app *app)
+{
+	const int64_t drain_us = app->config->background.drain_ms * 1000;
+	struct drain_times times;
+
+	times.deliver_us = clock_mono_us() + drain_us - a_quarter_or(drain_us, (int64_t)LIMIT_DRAIN_MARGIN_MS * 1000);
+	times.clients_us = times.deliver_us - pool_spill_us(app->pool);
+	times.waits_us = times.clients_us - a_quarter_or(drain_us, ANSWER_MARGIN_US);
+	return times;
+}
+
+static int64_t ms_until(int64_t at_us)
+{
+	int64_t left_us = at_us - clock_mono_us();
+	return left_us > 0 ? left_us / 1000 : 0;
 }
 
 /*
@@ -263,18 +288,17 @@ static void stop(struct service *service)
 {
 	struct app *app = &service->app;
 	struct pool_totals totals = {0};
-	int64_t drain_us = app->config->background.drain_ms * 1000;
 
 	atomic_store(&app->draining, true);
 	wait_for_balancers(service);
-	int64_t deadline_us = clock_mono_us() + drain_us;
-	pool_end_waits(app->pool, waits_end_us(drain_us));
-	http_stop(service->http, app->config->background.drain_ms);
+	const struct drain_times times = plan_drain(app);
+	pool_end_waits(app->pool, times.waits_us);
+	http_stop(service->http, ms_until(times.clients_us));
 	control_stop(service->control);
 	janitor_stop(service->janitor);
 	passwords_stop(app->passwords);
 	if (app->pool != NULL)
-		pool_drain(app->pool, deadline_us);
+		pool_drain(app->pool, times.deliver_us);
 	committer_stop(app->committer);
 	if (app->pool != NULL) {
 		pool_stop(app->pool, &totals);
