@@ -8,6 +8,7 @@
 #include "background/store/audit.h"
 #include "config/clock.h"
 #include "config/log.h"
+#include "config/utf8.h"
 #include "server/app.h"
 #include "server/auth/sessions.h"
 #include "server/auth/token.h"
@@ -58,6 +59,8 @@ static void begin(struct attempt_to_login *l, struct exchange *x, struct app *ap
 	(void)snprintf(l->request_id, sizeof(l->request_id), "%s", exchange_request_id(x));
 	(void)snprintf(l->client, sizeof(l->client), "%s", exchange_client(x));
 	(void)snprintf(l->user_agent, sizeof(l->user_agent), "%s", user_agent != NULL ? user_agent : "");
+	utf8_mend(
+		l->user_agent); /* what a client says of itself need not be UTF-8, and may be cut within a character */
 }
 
 static void release(struct attempt_to_login *l)
@@ -177,14 +180,10 @@ static int make_tokens(struct attempt_to_login *l)
 static char *event_data(const struct attempt_to_login *l)
 {
 	const char *email = l->user.email[0] != '\0' ? l->user.email : NULL;
-	json_t *data = json_pack("{s:{s:s, s:s, s:s?}, s:{s:s, s:s}}", "user", "id", l->user.public_id, "username",
-		l->user.username, "email", email, "request", "id", l->request_id, "ip", l->client);
-	/* what a client says of itself need not be UTF-8 */
-	json_t *user_agent = json_string(l->user_agent);
-	char *text = NULL;
-	if (data != NULL && json_object_set_new(json_object_get(data, "request"), "user_agent",
-				    user_agent != NULL ? user_agent : json_string("")) == 0)
-		text = json_dumps(data, JSON_COMPACT);
+	json_t *data = json_pack("{s:{s:s, s:s, s:s?}, s:{s:s, s:s, s:s}}", "user", "id", l->user.public_id, "username",
+		l->user.username, "email", email, "request", "id", l->request_id, "ip", l->client, "user_agent",
+		l->user_agent);
+	char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
 	json_decref(data);
 	return text;
 }

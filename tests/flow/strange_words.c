@@ -99,6 +99,30 @@ Test(strange_words, what_waits_for_a_breaker_that_opened_over_latin_1_is_shown)
 	close_office(&office);
 }
 
+/* 256 bytes of it are kept. Who writes more, or in Latin-1, does not go unnamed in the mail about the login. */
+Test(strange_words, a_browser_that_is_cut_within_a_character_is_told)
+{
+	static char agent[400] = "User-Agent: \xe4";
+	const char *const headers[] = {agent, NULL};
+	struct http_call call = {
+		.headers = headers, .body = "{\"username\":\"alice\",\"password\":\"" SCENE_PASSWORD "\"}"};
+	char url[SERVER_URL];
+	struct http_reply reply;
+	struct scene scene;
+
+	while (strlen(agent) + 3 < sizeof(agent))
+		memcpy(agent + strlen(agent), "\xc3\xa4", 3);
+	scene_set(&scene, NULL, 0, NULL);
+	call.url = server_url(scene.server, "/login", url);
+	http_do(&call, &reply);
+	cr_assert_eq(reply.status, 200);
+	http_reply_release(&reply);
+	cr_assert(peer_wait(scene.peer, 1, SCENE_WAIT_MS));
+	struct peer_request request = peer_request(scene.peer, 0);
+	cr_assert_not_null(strstr(request.body, "\"user_agent\":\"?\xc3\xa4\xc3\xa4"), "%s", request.body);
+	scene_clear(&scene);
+}
+
 /* 512 bytes are kept, and the last of them may be half a character. */
 Test(strange_words, a_reply_that_is_cut_within_a_character_is_shown)
 {
