@@ -193,8 +193,11 @@ static void check_unsubscribe(const struct option_scope *scope, const char *url)
 		return;
 	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "mailto:", 7) != 0)
 		scope_error(scope, "list_unsubscribe", "must begin with https:// or mailto:");
-	if (url[strcspn(url, "<>, ")])
-		scope_error(scope, "list_unsubscribe", "must not contain a blank, a comma, < or >: write them as %%XX");
+	while (*url > ' ' && *url < 0x7f && !strchr("<>,\"", *url))
+		url++;
+	if (*url)
+		scope_error(scope, "list_unsubscribe",
+			"must not contain blanks, commas, quotes, < or >, nor what is not ASCII: write them as %%XX");
 }
 
 /* Standard Webhooks asks for 24 to 64 bytes; base64 has 4 characters for 3. */

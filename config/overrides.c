@@ -74,6 +74,7 @@ static void apply(struct sources *sources, const struct setting *setting)
 	char nearest[LIMIT_CONFIG_PATH], variable[LIMIT_CONFIG_PATH];
 	const struct option *row = tables_find(setting->path, nearest);
 	bool variable_form = setting->rank == SOURCE_ENVIRONMENT;
+	bool objects = !row && nearest[0] && !strcmp(nearest, setting->path);
 
 	/* a lower-case variable would read as a path too, but names nothing */
 	if (variable_form && setting->name[strcspn(setting->name, lower)]) {
@@ -83,7 +84,9 @@ static void apply(struct sources *sources, const struct setting *setting)
 	}
 	if (!row && nearest[0] && variable_form)
 		variable_from_path(variable, nearest);
-	if (!row && nearest[0]) {
+	if (objects) {
+		complain(sources, setting, "is made of objects: only a file can hold it");
+	} else if (!row && nearest[0]) {
 		complain(sources, setting, "unknown option; did you mean %s?", variable_form ? variable : nearest);
 	} else if (!row) {
 		complain(sources, setting, "unknown option; `help config` lists all");

@@ -111,8 +111,10 @@ static const struct option *find_in_maps(
 			continue;
 		(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(path + len, "."), path + len);
 		(void)snprintf(ret_prefix, MAP_PREFIX_SIZE, "%s%s.", maps[i].prefix, name);
+		if (!effect_name_valid(name)) /* what is near it could not be set either */
+			return NULL;
 		*ret_table = maps[i].table;
-		if (effect_name_valid(name) && !strncmp(path, ret_prefix, strlen(ret_prefix)))
+		if (!strncmp(path, ret_prefix, strlen(ret_prefix)))
 			return option_find(maps[i].table, path + strlen(ret_prefix));
 	}
 	return NULL;
@@ -130,6 +132,10 @@ const struct option *tables_find(const char *path, char ret_nearest[LIMIT_CONFIG
 	ret_nearest[0] = '\0';
 	if (row && can_be_text(row))
 		return row;
+	if (row) {
+		(void)snprintf(ret_nearest, LIMIT_CONFIG_PATH, "%s", path);
+		return NULL;
+	}
 	nearest_init(&nearest, path);
 	if (table)
 		offer_paths(&nearest, table, prefix);

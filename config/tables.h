@@ -23,7 +23,7 @@ bool tables_group(const struct option_table *table, const char *path);
 
 /*
  * Row of a full path ("password.queue", "effects.crm.url"); NULL: none such. `ret_nearest`, where not
- * NULL, then gets the nearest path that exists, or "".
+ * NULL, then gets the nearest path that exists, or "", or `path` itself if that is made of objects and can't be set by a text.
  */
 const struct option *tables_find(const char *path, char ret_nearest[LIMIT_CONFIG_PATH]);
 

@@ -422,6 +422,8 @@ Test(options_effects, mail_options)
 	expect_fine(effect(MAIL FROM ", \"list_unsubscribe\": \"mailto:a@b?subject={{user.id}}\""));
 	expect_error(effect(MAIL FROM ", \"list_unsubscribe\": \"http://a/\""), "effects.x.list_unsubscribe",
 		"must begin with https:// or mailto:");
+	expect_error(effect(MAIL FROM ", \"list_unsubscribe\": \"https://a/\xc3\xa4\""), "effects.x.list_unsubscribe",
+		"write them as %XX");
 	expect_error(effect(MAIL FROM ", \"list_unsubscribe\": \"https://a/> <b\""), "effects.x.list_unsubscribe",
 		"must not contain");
 	expect_error(effect(MAIL FROM ", \"to\": \"nobody\""), "effects.x.to", "name@host");

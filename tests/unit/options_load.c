@@ -182,8 +182,12 @@ Test(options_load, settings_that_name_no_option)
 {
 	expect_setting_error("password.queue", "password.queue", "write --set KEY=VALUE");
 	expect_setting_error("password=5", "password", "unknown option");
-	expect_setting_error("effects={}", "effects", "unknown option");
+	expect_setting_error("effects={}", "effects", "is made of objects");
 	expect_setting_error("password.memory_kb=5", "password.memory_kb", "did you mean password.memory_kib?");
+	expect_setting_error("effects.crm.urls=[]", "effects.crm.urls", "is made of objects: only a file can hold it");
+	expect_setting_error("services=shop", "services", "is made of objects: only a file can hold it");
+	expect_setting_error(
+		"services.Shop.token=0123456789abcdef", "services.Shop.token", "unknown option; `help config`");
 	expect_setting_error("effects.crm.delivry=x", "effects.crm.delivry", "did you mean effects.crm.delivery?");
 	expect_setting_error("effects.CRM.url=x", "effects.CRM.url", "unknown option");
 	expect_setting_error("=x", "", "unknown option");

@@ -160,7 +160,7 @@ Test(options_targets, wrong_lists)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		expect_error(hooks(rows[i].members), rows[i].path, rows[i].part);
-	expect_setting_error("effects.hooks.urls=[]", "effects.hooks.urls", "unknown option");
+	expect_setting_error("effects.hooks.urls=[]", "effects.hooks.urls", "is made of objects");
 }
 
 Test(options_targets, findings_have_their_lines)
