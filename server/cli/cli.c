@@ -78,7 +78,8 @@ static const struct cli_command commands[] = {
 		0, 0, OPT_JSON, true, cli_effects_targets},
 	{"effects pause", "NAME [--reason TEXT]", "hold an effect or target back: what it is owed waits", 1, 1,
 		OPT_REASON, true, cli_effects_pause},
-	{"effects resume", "NAME", "let it go again, after a pause or a 410", 1, 1, 0, true, cli_effects_resume},
+	{"effects resume", "NAME", "let it go again, after a pause or a 410; try it now, if its breaker is open", 1, 1,
+		0, true, cli_effects_resume},
 	{"help", "", "this text", 0, 0, 0, false, run_help},
 	{"help config", "", "every option of the configuration", 0, 0, 0, false, run_help_config},
 };

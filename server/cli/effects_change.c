@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "background/store/db.h"
 #include "config/clock.h"
 #include "server/cli/cli.h"
 #include "server/ops/effects_command.h"
@@ -71,6 +72,17 @@ static int print_result(const struct cli *cli, const json_t *reply, const char *
 	return json_array_size(unchanged) > 0 ? CLI_FAILED : CLI_DONE;
 }
 
+/* `user add` may make a store; there is nothing to be done to the effects of one that is not there. */
+static int check_store(const struct config *config)
+{
+	char why[DB_MESSAGE_SIZE] = "";
+	struct db *db = NULL;
+	int err = db_open_why(config->store, DB_READER, &db, why);
+
+	db_close(db);
+	return err ? cli_fail(CLI_FAILED, "%s: %s", config->store, why[0] ? why : err_text(err)) : CLI_DONE;
+}
+
 static int change(const struct cli *cli, const struct config *config, const char *command, const char *done)
 {
 	const bool replay = strcmp(command, "effects.replay") == 0;
@@ -81,6 +93,8 @@ static int change(const struct cli *cli, const struct config *config, const char
 	if (!json)
 		return cli_fail(CLI_FAILED, "%s", err_text(ERR_MEMORY));
 	code = check(cli, json, replay);
+	if (code == CLI_DONE)
+		code = check_store(config);
 	if (code != CLI_DONE)
 		goto done;
 	if (cli->effect && !cli_effect_known(config, cli->effect)) /* it may have been taken out of the configuration */
@@ -114,6 +128,8 @@ static int hold(const struct cli *cli, const struct config *config, const char *
 	const char *name = cli->operands[0];
 	size_t found = 0;
 
+	if (check_store(config) != CLI_DONE)
+		return CLI_FAILED;
 	for (size_t i = 0; i < config->effect_count; i++) {
 		const struct effect_config *effect = &config->effects[i];
 		json_t *arguments, *reply = NULL;

@@ -184,6 +184,23 @@ Test(operate, a_target_that_is_gone_is_resumed_by_command)
 #define FIFTY	 "01234567890123456789012345678901234567890123456789"
 #define TOO_LONG FIFTY FIFTY FIFTY FIFTY
 
+/* A mistyped path would otherwise be a new store, with nothing in it and nothing to complain of. */
+Test(operate, a_store_that_is_not_there_is_not_made)
+{
+	static const char *const cases[][7] = {
+		{"effects", "replay", "--all", "--set", "store=sqlite:typo.db", NULL},
+		{"effects", "discard", "--all", "--set", "store=sqlite:typo.db", NULL},
+		{"effects", "pause", "bus", "--set", "store=sqlite:typo.db", NULL},
+		{"effects", "list", "--set", "store=sqlite:typo.db", NULL},
+	};
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, NULL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_eq(server_command(scene.server, cases[i], NULL, NULL), 1, "%s", cases[i][1]);
+	scene_clear(&scene);
+}
+
 Test(operate, bad_usage_says_what_to_do)
 {
 	static const char *const cases[][6] = {
