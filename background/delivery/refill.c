@@ -56,13 +56,14 @@ static struct item *item_from_row(const struct filling *filling, const struct ou
 
 /*
  * An inline effect of a request of this process: its offer is on its way, and its request waits for
- * what becomes of it. Read from disk it would be sent with nobody waiting.
+ * what becomes of it. Read from disk it would be sent with nobody waiting. It may be younger than the worker's turn.
  */
 static bool is_expected(const struct filling *filling, const struct outbox_row *row)
 {
+	int64_t now_ms = clock_now_ms();
 	return filling->target->config->delivery == DELIVERY_INLINE && row->attempts == 0 &&
-	       row->created_ms >= filling->worker->started_ms && row->created_ms <= filling->now_ms &&
-	       row->created_ms > filling->now_ms - OFFER_MS;
+	       row->created_ms >= filling->worker->started_ms && row->created_ms <= now_ms &&
+	       row->created_ms > now_ms - OFFER_MS;
 }
 
 /* It ended the process when nothing but it was under way: it is not sent again. */

@@ -1,14 +1,19 @@
 /* What one target does is of no concern to the others of its worker: with two workers, the first and the third share one. */
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "background/delivery/operate.h"
+#include "background/delivery/worker.h"
 #include "config/limits.h"
 #include "tests/support/delivery_scene.h"
 #include "tests/support/harness.h"
 #include "tests/support/peer.h"
 #include "tests/support/smtp_peer.h"
 
-enum { EVENTS = 100, PER_SECOND = 500 };
+enum { EVENTS = 100, PER_SECOND = 500, BACKLOG = 120, LOGINS = 300 };
 
 TestSuite(delivery_apart, .timeout = 60);
 
@@ -70,4 +75,64 @@ Test(delivery_apart, a_mail_server_that_never_answers)
 	delivery_scene_remove(&scene);
 	smtp_peer_stop(silent);
 	smtp_peer_stop(well);
+}
+
+struct reading {
+	struct delivery_scene *scene;
+	atomic_bool over;
+};
+
+/* Makes both lanes read their rows again, all the time. */
+static void *read_on(void *arg)
+{
+	static const char *const names[] = {"first", "third"};
+	struct reading *reading = arg;
+
+	while (!atomic_load(&reading->over)) {
+		for (size_t i = 0; i < 2; i++) {
+			struct target *target = delivery_scene_target(reading->scene, names[i]);
+			atomic_fetch_or(&target->orders, ORDER_NOTE);
+			worker_nudge(target->worker);
+		}
+		harness_sleep_ms(1);
+	}
+	return NULL;
+}
+
+/*
+ * A row that is read while the offer of its inline effect is on its way is left for its request. A backlog beside it makes
+ * the worker's turns longer than a millisecond.
+ */
+Test(delivery_apart, an_inline_effect_whose_row_is_read_early)
+{
+	struct peer *receiver = peer_start(NULL, 0);
+	char url[PEER_TEXT], id[ID_SIZE];
+	struct delivery_scene scene;
+	struct reading reading = {.scene = &scene};
+	static char data[60000];
+	pthread_t reader;
+
+	peer_url(receiver, "/", url);
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){{.name = "first", .url = url, .more = "{'on':['user.login']}"},
+			{.name = "second", .url = url, .more = "{'on':['none']}"},
+			{.name = "third",
+				.url = url,
+				.more = "{'on':['user.signup'],'delivery':'inline','on_failure':'reject'}"}},
+		3);
+	cr_assert_eq(pool_pause(scene.pool, "first", "a backlog"), 0);
+	memset(data + 1, 'x', sizeof(data) - 3);
+	data[0] = data[sizeof(data) - 2] = '"';
+	for (int i = 0; i < BACKLOG; i++)
+		cr_assert_eq(delivery_scene_event_of(&scene, "user.login", data, id), 0);
+	cr_assert_eq(pthread_create(&reader, NULL, read_on, &reading), 0);
+	int refused = 0;
+	for (int i = 0; i < LOGINS; i++)
+		refused += delivery_scene_event_of(&scene, "user.signup", NULL, id) != 0;
+	atomic_store(&reading.over, true);
+	pthread_join(reader, NULL);
+	cr_assert_eq(refused, 0, "%d were sent with nobody waiting", refused);
+	cr_assert_eq(peer_count(receiver), LOGINS);
+	delivery_scene_remove(&scene);
+	peer_stop(receiver);
 }
