@@ -121,7 +121,7 @@ int outbox_add_event(struct db *db, struct event *event, const char *unrecorded)
 	return run_for_id(s, &event->row);
 }
 
-int outbox_add_effect(struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row)
+int outbox_add_uncounted(struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row)
 {
 	static const char sql[] = "INSERT INTO effects (event, effect, delivery, state, attempts, due_ms, created_ms,"
 				  " settled_ms, cause, reason, log, part, recipient, again)"
@@ -129,7 +129,6 @@ int outbox_add_effect(struct db *db, const struct event *event, const struct new
 				  " RETURNING id";
 	const char *dead_cause = effect->dead_cause;
 	struct db_statement *s = NULL;
-	int64_t row = 0;
 
 	int err = db_prepare(db, sql, &s);
 	if (err != 0)
@@ -147,9 +146,21 @@ int outbox_add_effect(struct db *db, const struct event *event, const struct new
 	db_bind_int(s, 11, effect->part);
 	db_bind_text(s, 12, effect->recipient != NULL ? effect->recipient : "");
 	db_bind_int(s, 13, effect->attempts > 0);
-	err = run_for_id(s, &row);
+	return run_for_id(s, ret_row);
+}
+
+int outbox_count_pending(struct db *db, const char *effect, int64_t added)
+{
+	return outbox_count_change(db, effect, KIND_PENDING, added);
+}
+
+int outbox_add_effect(struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row)
+{
+	int64_t row = 0;
+	int err = outbox_add_uncounted(db, event, effect, &row);
 	if (err == 0)
-		err = outbox_count_change(db, effect->effect, dead_cause != NULL ? dead_cause : KIND_PENDING, 1);
+		err = outbox_count_change(
+			db, effect->effect, effect->dead_cause != NULL ? effect->dead_cause : KIND_PENDING, 1);
 	if (err == 0)
 		*ret_row = row;
 	return err;

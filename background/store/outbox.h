@@ -53,6 +53,10 @@ struct new_effect {
 /* Writes one effect of a stored event and gives its row id. With attempts it is one to be tried again, at due_ms. */
 int outbox_add_effect(
 	struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row) MUST_CHECK;
+/* For many at once, none of them dead: the caller tells in the same job how many they were, by effect. */
+int outbox_add_uncounted(
+	struct db *db, const struct event *event, const struct new_effect *effect, int64_t *ret_row) MUST_CHECK;
+int outbox_count_pending(struct db *db, const char *effect, int64_t added) MUST_CHECK;
 
 /* One settled attempt. Fenced: changes nothing unless the row is pending with `attempt` - 1 or `attempt` attempts. */
 struct settlement {

@@ -14,7 +14,8 @@
 
 enum { THREADS = 16, LOGINS = 10000, DRAIN_MS = 3000, SLACK_MS = 1000, AT_ONCE_MS = 1000, BACKLOG_WAIT_MS = 60000 };
 
-enum { PINGS = 10, MEMORY_DRAIN_MS = 10000 }; /* effects of each login, all in memory */
+/* Effects of each login, all in memory. To write them is work for a processor, of which a busy machine has less. */
+enum { PINGS = 10, MEMORY_DRAIN_MS = 10000, MEMORY_SLACK_MS = 3000 };
 
 TestSuite(drain, .timeout = 180);
 
@@ -177,9 +178,12 @@ Test(drain, a_hundred_thousand_in_memory)
 	json_int_t kept = stopped(server, "kept");
 	fprintf(stderr, "figure: a drain of %d ms with %lld fire-and-forget effects in memory took %lld ms\n",
 		MEMORY_DRAIN_MS, (long long)kept, (long long)took_ms);
-	cr_assert_lt(took_ms, MEMORY_DRAIN_MS + SLACK_MS);
+	cr_assert_lt(took_ms, MEMORY_DRAIN_MS + MEMORY_SLACK_MS);
 	cr_assert_eq(kept, LOGINS * PINGS, "%lld kept", (long long)kept);
 	cr_assert_eq(count_rows(server, "state = 0"), kept);
+	char *counted = scene_query(server, "SELECT SUM(count) FROM counters WHERE kind = 'pending'");
+	cr_assert_eq(strtoll(counted, NULL, 10), kept, "counted as pending: %s", counted);
+	free(counted);
 	cr_assert_eq(stopped(server, "dropped"), 0);
 	server_free(server);
 	peer_stop(dead);
