@@ -47,8 +47,7 @@ static int check(const struct cli *cli, const json_t *json, bool replay)
 
 static int print_result(const struct cli *cli, const json_t *reply, const char *done)
 {
-	const json_t *by = json_object_get(reply, "by"), *unchanged = json_object_get(reply, "unchanged");
-	json_t *item;
+	json_t *by = json_object_get(reply, "by"), *unchanged = json_object_get(reply, "unchanged"), *item;
 	size_t i;
 
 	if (cli->json) {
@@ -57,7 +56,7 @@ static int print_result(const struct cli *cli, const json_t *reply, const char *
 	} else {
 		(void)printf("%lld %s%s\n", (long long)json_integer_value(json_object_get(reply, "rows")),
 			cli->dry_run ? "would be " : "", done);
-		json_array_foreach((json_t *)(uintptr_t)by, i, item)
+		json_array_foreach(by, i, item)
 		{
 			const char *cause = json_string_value(json_object_get(item, "cause"));
 			(void)printf("  %8lld %s %s\n", (long long)json_integer_value(json_object_get(item, "rows")),
@@ -65,10 +64,12 @@ static int print_result(const struct cli *cli, const json_t *reply, const char *
 		}
 	}
 	if (json_is_true(json_object_get(reply, "more")))
-		return cli_fail(CLI_FAILED,
-			"there are more: max_pending is reached, or the server is stopping; run it again later");
-	json_array_foreach((json_t *)(uintptr_t)unchanged, i, item)
+		return cli_fail(
+			CLI_FAILED, "max_pending is reached: there are more, to be replayed when these are delivered");
+	json_array_foreach(unchanged, i, item)
+	{
 		cli_fail(CLI_FAILED, "%s: there is none in that state", json_string_value(item));
+	}
 	return json_array_size(unchanged) > 0 ? CLI_FAILED : CLI_DONE;
 }
 

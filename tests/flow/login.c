@@ -294,25 +294,9 @@ static size_t copies_in_memory(const char *text)
 	return copies;
 }
 
-/* A server built with one keeps what is freed for later, and terabytes of shadow. */
-static bool has_sanitizer(void)
-{
-	uint64_t from, to;
-	char path[64], line[512];
-	bool found = false;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)server_pid(server));
-	FILE *maps = fopen(path, "re");
-	cr_assert_not_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		found |= sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && to - from > (uint64_t)1 << 36;
-	(void)fclose(maps);
-	return found;
-}
-
 Test(login, no_password_stays_in_memory)
 {
-	if (has_sanitizer())
+	if (server_has_sanitizer(server))
 		cr_skip_test("a sanitizer keeps freed memory");
 	const char body[] = "{\"username\": \"alice\", \"password\": \"" SCENE_PASSWORD "\"}";
 	struct http_reply reply;

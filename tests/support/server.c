@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,6 +175,22 @@ struct server *server_start(const struct server_options *options)
 pid_t server_pid(const struct server *s)
 {
 	return s->pid;
+}
+
+bool server_has_sanitizer(const struct server *server)
+{
+	char path[64], line[512];
+	uint64_t from, to;
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)server_pid(server));
+	FILE *maps = fopen(path, "re");
+	if (maps == NULL)
+		harness_fail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), maps) != NULL)
+		found |= sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && to - from > (uint64_t)1 << 36;
+	fclose(maps);
+	return found;
 }
 
 const char *server_folder(const struct server *s)

@@ -44,6 +44,8 @@ struct server_options {
 struct server *server_start(const struct server_options *options);
 
 pid_t server_pid(const struct server *server);
+/* Built with one, it has terabytes of shadow and keeps what is freed for later: figures of its memory say nothing. */
+bool server_has_sanitizer(const struct server *server);
 const char *server_folder(const struct server *server);
 const char *server_config_file(const struct server *server);
 /* "http://127.0.0.1:PORT/path"; gives `url` back. */
