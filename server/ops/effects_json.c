@@ -19,9 +19,13 @@ json_t *effects_json_time(int64_t ms)
 
 json_t *effects_json_text(const char *text)
 {
-	json_t *json = text && *text ? json_string(text) : json_null();
-	char *mended = json ? NULL : strdup(text);
+	json_t *json;
+	char *mended;
 
+	if (!text || !*text)
+		return json_null();
+	json = json_string(text);
+	mended = json ? NULL : strdup(text);
 	if (mended) {
 		utf8_mend(mended);
 		json = json_string(mended);
