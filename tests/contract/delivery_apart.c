@@ -32,8 +32,7 @@ Test(delivery_apart, an_issuer_that_never_answers)
 	snprintf(rated, sizeof(rated), "{'rate':{'per_second':%d,'burst':1},'max_in_flight':1}", PER_SECOND);
 	delivery_scene_make(&scene,
 		(struct delivery_effect[]){{.name = "first", .url = url, .more = with_token},
-			{.name = "second", .url = url},
-			{.name = "third", .url = url, .more = rated}},
+			{.name = "second", .url = url}, {.name = "third", .url = url, .more = rated}},
 		3);
 	delivery_scene_burst(&scene, 1);
 	cr_assert(peer_wait(issuer, 1, DELIVERY_WAIT_MS));
@@ -61,8 +60,7 @@ Test(delivery_apart, a_mail_server_that_never_answers)
 	struct delivery_scene scene;
 
 	delivery_scene_make(&scene,
-		(struct delivery_effect[]){
-			{.name = "first", .url = smtp_peer_url(silent, silent_url), .more = mail},
+		(struct delivery_effect[]){{.name = "first", .url = smtp_peer_url(silent, silent_url), .more = mail},
 			{.name = "second", .url = smtp_peer_url(well, well_url), .more = mail},
 			{.name = "third", .url = smtp_peer_url(well, well_url), .more = mail}},
 		3);
