@@ -117,7 +117,7 @@ void couriers_halt(struct couriers *couriers)
 	atomic_store(&couriers->stopping, true);
 	pthread_cond_broadcast(&couriers->work);
 	while (couriers->ended_count < couriers->thread_count) {
-		struct timespec until = clock_deadline(clock_mono_us() + INTERRUPT_MS * 1000);
+		struct timespec until = clock_deadline(clock_mono_us() + (int64_t)INTERRUPT_MS * 1000);
 		interrupt_all(couriers);
 		(void)pthread_cond_timedwait(&couriers->end, &couriers->lock, &until);
 	}
