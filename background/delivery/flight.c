@@ -420,6 +420,7 @@ static bool wants_other_token(struct worker *worker, struct flight *flight, cons
 void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 {
 	struct item *item = flight->item;
+	char kept[2 * LIMIT_REPLY_KEPT + 1]; /* a credential at the end of what is kept is still to be known */
 	struct reply reply;
 	struct verdict verdict;
 	char kept[LIMIT_REPLY_KEPT + 1];
@@ -438,9 +439,11 @@ void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
 		begin(worker, flight);
 		return;
 	}
-	size_t len = reply.body_len < LIMIT_REPLY_KEPT ? reply.body_len : LIMIT_REPLY_KEPT;
+	size_t len = reply.body_len < sizeof(kept) ? reply.body_len : sizeof(kept) - 1;
 	memcpy(kept, reply.body, len);
 	kept[len] = '\0';
+	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), kept);
+	kept[LIMIT_REPLY_KEPT] = '\0';
 	flight_put(worker, flight);
 	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, kept);
 }

@@ -214,6 +214,43 @@ void effect_judge(const struct effect_config *config, const struct reply *reply,
 		verdict_standard(reply, kind && kind->mail, ret_verdict);
 }
 
+/* Found by its first bytes, as its end may be cut off. */
+static void hide(char *text, const char *credential)
+{
+	enum { LEAST = 8, TELLING = 16 }; /* shorter ones could be words of any text */
+	const size_t len = strlen(credential);
+
+	if (len < LEAST)
+		return;
+	while (*text) {
+		const bool here = strncmp(text, credential, len < TELLING ? len : TELLING) == 0;
+
+		for (size_t i = 0; here && i < len && *text == credential[i]; i++)
+			*text++ = '*';
+		text += !here;
+	}
+}
+
+void effect_hide_credentials(const struct effect_config *config, const struct request *request, char *text)
+{
+	const char *name = config->auth.type == AUTH_HEADER ? config->auth.name : "Authorization";
+
+	for (size_t i = 0; name && i < request->header_count; i++) {
+		const char *header = request->headers[i];
+		const size_t len = strlen(name);
+		const char *value = header + len + strlen(": ");
+
+		if (strncmp(header, name, len) != 0 || header[len] != ':')
+			continue;
+		/* behind "Bearer " and the like, which is no secret */
+		if (config->auth.type != AUTH_HEADER)
+			value += strcspn(value, " ") + (value[strcspn(value, " ")] == ' ');
+		hide(text, value);
+	}
+	if (config->auth.token) /* posthog's goes in the body */
+		hide(text, config->auth.token);
+}
+
 /* Tries the authorization on a request that is thrown away: one set of rules, not two. */
 static int verify_authorization(const struct effect_config *config, struct buf *why)
 {

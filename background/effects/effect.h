@@ -165,6 +165,12 @@ int effect_build(const struct effect_config *config, const struct effect_input *
 	const char **ret_why) MUST_CHECK;
 void effect_judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
 
+/*
+ * Stars in a reply for what the request authorized itself with, as receivers that say what they got send it back: replies
+ * are kept with dead letters. `text` may be cut anywhere.
+ */
+void effect_hide_credentials(const struct effect_config *config, const struct request *request, char *text);
+
 /* The table for HTTP, SMTP and transport failures: see verdict.c. */
 void verdict_standard(const struct reply *reply, bool mail, struct verdict *ret_verdict);
 /* For a kind's own judge: a verdict in its own words (cut to LIMIT_REASON, control bytes made spaces). */

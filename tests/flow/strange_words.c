@@ -146,6 +146,23 @@ Test(strange_words, a_reply_that_is_cut_within_a_character_is_shown)
 	scene_clear(&scene);
 }
 
+/* Receivers under development say what they got, with all its headers; dead letters are kept for weeks. */
+Test(strange_words, a_credential_that_comes_back_is_not_kept)
+{
+	static const struct peer_step echo[] = {{.status = 422,
+		.body = "{\"got\":{\"Authorization\":\"Bearer t0ken-that-nobody-knows\",\"Host\":\"x\"}}"}};
+	struct api_login login;
+	struct scene scene;
+
+	scene_set(&scene, echo, 1, "{'effects':{'bus':{'auth':{'type':'bearer','token':'t0ken-that-nobody-knows'}}}}");
+	login = scene_login(&scene);
+	cr_assert(api_effect_wait(scene.server, &login, "bus", "dead", SCENE_WAIT_MS));
+	char *reply = scene_query(scene.server, "SELECT reply FROM effects");
+	cr_assert_str_eq(reply, "{\"got\":{\"Authorization\":\"Bearer ***********************\",\"Host\":\"x\"}}");
+	free(reply);
+	scene_clear(&scene);
+}
+
 Test(strange_words, a_reason_to_pause_must_be_a_line_of_text)
 {
 	struct http_call call = {.method = "POST"};

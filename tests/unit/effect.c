@@ -299,3 +299,34 @@ Test(effect, a_mail_is_judged_as_a_mail)
 	cr_assert_eq(verdict.kind, VERDICT_DEAD); /* as HTTP it would come again */
 	cr_assert_str_eq(verdict.reason, "SMTP 550 no such user");
 }
+
+/* What a request authorized itself with, and a reply that holds it. */
+static const char *hidden(const struct effect_config *by, const char *header, const char *reply)
+{
+	static char text[256];
+
+	request_release(&request);
+	cr_assert_eq(request_add_header(&request, "User-Agent", "tokenfirst"), 0);
+	cr_assert_eq(request_add_header(&request, by->auth.name ? by->auth.name : "Authorization", header), 0);
+	(void)snprintf(text, sizeof text, "%s", reply);
+	effect_hide_credentials(by, &request, text);
+	return text;
+}
+
+Test(effect, credentials_are_hidden_in_replies)
+{
+	struct effect_config none = {.type = "crm", .auth = {.type = AUTH_BASIC}};
+	struct effect_config key = {
+		.type = "crm", .auth = {.type = AUTH_HEADER, .name = "X-Key", .value = "a key of mine"}};
+	struct effect_config body = {.type = "analytics", .auth = {.type = AUTH_BEARER, .token = "phc_0123456789"}};
+
+	cr_assert_str_eq(hidden(&none, "Basic dXNlcjpwYXNzd29yZA==", "you: Basic dXNlcjpwYXNzd29yZA==!"),
+		"you: Basic ********************!");
+	cr_assert_str_eq(
+		hidden(&none, "Basic dXNlcjpwYXNzd29yZA==", "cut: dXNlcjpwYXNzd29yZ"), "cut: *****************");
+	cr_assert_str_eq(hidden(&key, "a key of mine", "a key of mine, twice: a key of mine"),
+		"*************, twice: *************");
+	cr_assert_str_eq(
+		hidden(&body, "Bearer other", "{\"api_key\":\"phc_0123456789\"}"), "{\"api_key\":\"**************\"}");
+	cr_assert_str_eq(hidden(&none, "Basic short", "short words stay"), "short words stay");
+}
