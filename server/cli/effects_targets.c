@@ -105,7 +105,10 @@ int cli_effects_targets(const struct cli *cli, const struct config *config)
 	} else {
 		(void)printf("%-24s %-9s %8s %9s %8s  %-24s %-24s %s\n", "TARGET", "BREAKER", "PENDING", "IN FLIGHT",
 			"DEAD", "OLDEST DUE", "WAITS UNTIL", "BECAUSE");
-		json_array_foreach(targets, i, target) print_target(target);
+		json_array_foreach(targets, i, target)
+		{
+			print_target(target);
+		}
 	}
 	json_decref(targets);
 	return CLI_DONE;
