@@ -53,7 +53,7 @@ static void begin(size_t effects, const struct past *past, const char *other)
 	delivery_scene_make(
 		&scene, (struct delivery_effect[]){{.url = url}, {.name = "other", .url = url, .more = other}}, 2);
 	delivery_scene_burst(&scene, effects);
-	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, other == NULL ? 2 * effects : effects);
+	cr_assert_eq(delivery_scene_stop(&scene, 0).kept, (int64_t)(other == NULL ? 2 * effects : effects));
 	cr_assert_eq(committer_start(scene.opened.store, scene.opened.metrics, &scene.opened.committer), 0);
 	cr_assert_eq(committer_run(scene.opened.committer, note_past, (void *)past), 0);
 	peer_script(peer, well, 1);

@@ -194,8 +194,8 @@ Test(webhook, no_secret_reaches_the_log)
 
 	open_hooks(&hooks, NULL, 0, ",'secret':['" SECRET "','" PRIVATE "','short']");
 	(void)delivered(&hooks, 1);
-	cr_assert_not(server_log_contains(hooks.server, SECRET + strlen("whsec_")));
-	cr_assert_not(server_log_contains(hooks.server, PRIVATE + strlen("whsk_")));
+	cr_assert_not(server_log_contains(hooks.server, &SECRET[strlen("whsec_")]));
+	cr_assert_not(server_log_contains(hooks.server, &PRIVATE[strlen("whsk_")]));
 	close_hooks(&hooks);
 }
 

@@ -109,7 +109,7 @@ static bool verifies(const char *signature, const char *content)
 	unsigned char public[crypto_sign_PUBLICKEYBYTES], bytes[crypto_sign_BYTES];
 	size_t len = 0;
 
-	cr_assert_eq(sodium_base642bin(public, sizeof public, PUBLIC + 5, strlen(PUBLIC + 5), NULL, &len, NULL,
+	cr_assert_eq(sodium_base642bin(public, sizeof public, &PUBLIC[5], strlen(&PUBLIC[5]), NULL, &len, NULL,
 			     sodium_base64_VARIANT_ORIGINAL),
 		0);
 	cr_assert_eq(sodium_base642bin(bytes, sizeof bytes, signature, strcspn(signature, " "), NULL, &len, NULL,
