@@ -41,9 +41,8 @@ struct power_work {
 
 /*
  * Plays and records, from before there was a file. `pragmas`: told to the writer first. `failing`: of 100 syncs, those that
- * fail while there is a committer; a login that is refused then is left. A run ends with a commit
- * whose sync holds: a process that ends right after a failed one leaves a log that the next one takes for whole, while some
- * of it may never reach the disk. Free it.
+ * fail from then on until the run's end; a login that is refused then is left. So a process may end right after a failed
+ * sync, and the next one find a log that looks whole while some of it will never reach the disk. Free it.
  */
 struct power_work *power_work_record(const char *pragmas, int failing);
 
