@@ -128,7 +128,8 @@ class Sinks:
 class Server:
     """tokenfirst with a store of its own in `folder`, and the user alice."""
 
-    def __init__(self, folder, delivery, ports, password=None, in_flight=256, effects=None, services=None):
+    def __init__(self, folder, delivery, ports, password=None, in_flight=256, effects=None, services=None,
+                 retention=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         self.store = f"sqlite:{self.folder}/tokenfirst.db"
@@ -148,6 +149,8 @@ class Server:
             config["effects"] = effects
         if services:
             config["services"] = services
+        if retention:
+            config["retention"] = retention
         self.config = self.folder / "config.json"
         self.config.write_text(json.dumps(config, indent=2))
         added = subprocess.run([str(BUILD / "tokenfirst"), "user", "add", USER, "--email", f"{USER}@example.com",

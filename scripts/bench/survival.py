@@ -1,4 +1,4 @@
-"""What a dead destination costs the others, and what a backlog costs a start and a request: parts (e) to (h) of the benchmark."""
+"""What a dead destination costs the others, and what a backlog costs a start and a request: parts (e) to (i) of the benchmark."""
 
 import json
 import pathlib
@@ -11,6 +11,7 @@ NEVER_MS = 600_000  # longer than any benchmark
 OWED = 100_000
 IN_FLIGHT_AT_KILL = 10_000
 BACKLOG = 1_000_000
+SETTLED = 300_000
 TOKEN = "a-token-of-the-benchmark"
 ORDER = '{"type":"order.paid","subject":"42","data":{"total":12}}'
 EVENTS_RATE = 500
@@ -64,10 +65,10 @@ def server(bench, name, effects, **more):
     return Server(bench.folder / name, None, None, effects=effects, **more)
 
 
-def seed(bench, server, effect_name, count):
+def seed(bench, server, effect_name, count, state="pending"):
     """Writes a backlog into the store of a server that does not run."""
-    result = Timed().run([SUPPORT / "seed_outbox", "--store", server.store, "--effect", effect_name, "--count", count],
-                         bench.folder)
+    result = Timed().run([SUPPORT / "seed_outbox", "--store", server.store, "--effect", effect_name, "--count", count,
+                          "--state", state], bench.folder)
     bench.say(f"    {count:,} effects written in {result['seconds']:.1f} s")
 
 
@@ -187,6 +188,39 @@ def enqueue(bench):
     bench.result(f"(g) events/s with {BACKLOG:,} pending ÷ with none", means["many"] / means["none"], "", 0.9, higher=True)
 
 
+def clean_up(bench):
+    """(i) Logins while a large history is removed."""
+    bench.say(f"(i) logins while {SETTLED:,} delivered effects are past their retention, against none")
+    rate = 40 if bench.saturated is None else bench.saturated / 4
+    folder = bench.folder / "i-sinks"
+    folder.mkdir()
+    sink = Sink(folder, "well")
+    logins, removed = {"none": [], "many": []}, 0
+    for number in range(bench.times["rounds"]):
+        for name, times in logins.items():
+            one = server(bench, f"i-{name}-{number}", {"well": effect(sink.port, "user.login")},
+                         retention={"delivered": "1s"})
+            one.stop()
+            if name == "many":
+                seed(bench, one, "well", SETTLED, "delivered")
+            one.start()
+            Timed(one).run(open_loop(f"{one.url}/login", rate, 2), bench.folder)
+            path = bench.folder / f"i-{name}-{number}.ms"
+            before = one.metrics("tokenfirst_retention_removed_total")
+            load = Timed(one).run(open_loop(f"{one.url}/login", rate, bench.times["round"], samples=path), bench.folder)
+            times += [float(line) for line in path.read_text().split()]
+            rows = one.metrics("tokenfirst_retention_removed_total") - before
+            removed += rows if name == "many" else 0
+            bench.say(f"    {name:8} login p50 {load['ms']['p50']:6.2f}  p99 {load['ms']['p99']:6.2f} ms,"
+                      f" {rows:,.0f} rows removed meanwhile")
+            one.stop()
+    sink.stop()
+    if removed == 0:
+        raise Failed("nothing was removed")
+    p99 = {name: percentile(values, 99) for name, values in logins.items()}
+    bench.result("(i) login p99 while a history is removed ÷ without", p99["many"] / p99["none"], "", 1.05)
+
+
 def deliver_fast(bench):
     """(h) The background path alone: a backlog to one fast receiver, against one bare curl_multi."""
     bench.say("(h) a backlog of durable effects delivered to one fast HTTP receiver, a row each, fsync on")
@@ -212,4 +246,4 @@ def deliver_fast(bench):
     bench.result("(h) durable effects delivered/s ÷ one bare curl_multi", sum(rates) / sum(bare), "", 0.3, higher=True)
 
 
-PARTS = {"e": dead_destination, "f": rise_again, "g": enqueue, "h": deliver_fast}
+PARTS = {"e": dead_destination, "f": rise_again, "g": enqueue, "h": deliver_fast, "i": clean_up}
