@@ -59,7 +59,7 @@ SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c) $(SUPPO
 SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
 SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard $(SUPPORT_PROGRAMS:%=tests/support/%.c)))
 PRELOADS         := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%.so,$(wildcard $(SUPPORT_PRELOADS:%=tests/support/%.c)))
-CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/crash/*.c))
+CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/hostile/*.c tests/crash/*.c))
 RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 
 .PHONY: all deps tests support run test crash lint format check-asan check-tsan check-valgrind bench install clean help

@@ -96,17 +96,14 @@ static int number(const char *text)
 /* "Z" or "+02:00", to the end of the text. */
 static int parse_offset(const char *text, int64_t *ret_s)
 {
-	int hours = 0, minutes = 0, used = 0;
-	char sign[2] = "";
-
 	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
 		*ret_s = 0;
 		return 0;
 	}
-	if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &hours, &minutes, &used) != 3 || text[used] || used != 6 ||
-		hours > 23 || minutes > 59)
+	if (strlen(text) != 6 || (text[0] != '+' && text[0] != '-') || !digits(text + 1) || text[3] != ':' ||
+		!digits(text + 4) || number(text + 1) > 23 || number(text + 4) > 59)
 		return ERR_INVALID;
-	*ret_s = (int64_t)(hours * 3600 + minutes * 60) * (sign[0] == '-' ? -1 : 1);
+	*ret_s = (int64_t)(number(text + 1) * 3600 + number(text + 4) * 60) * (text[0] == '-' ? -1 : 1);
 	return 0;
 }
 

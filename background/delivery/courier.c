@@ -109,6 +109,16 @@ int couriers_send(struct couriers *couriers, struct errand *errand)
 	return err;
 }
 
+/*
+ * curl asks whether to stop whenever one of its waits ends, which may take a second, be it for a name, a connection or the
+ * reply to a mail. A signal ends the wait; again and again, as it may come between the question and the wait.
+ */
+static void interrupt_all(struct couriers *couriers)
+{
+	for (size_t i = 0; i < couriers->thread_count; i++)
+		(void)pthread_kill(couriers->threads[i], SIGURG); /* not joined yet, so they exist */
+}
+
 void couriers_halt(struct couriers *couriers)
 {
 	if (couriers == NULL)
@@ -116,11 +126,6 @@ void couriers_halt(struct couriers *couriers)
 	pthread_mutex_lock(&couriers->lock);
 	atomic_store(&couriers->stopping, true);
 	pthread_cond_broadcast(&couriers->work);
-	while (couriers->ended_count < couriers->thread_count) {
-		struct timespec until = clock_deadline(clock_mono_us() + (int64_t)INTERRUPT_MS * 1000);
-		interrupt_all(couriers);
-		(void)pthread_cond_timedwait(&couriers->end, &couriers->lock, &until);
-	}
 	pthread_mutex_unlock(&couriers->lock);
 }
 
@@ -128,6 +133,13 @@ void couriers_join(struct couriers *couriers)
 {
 	if (couriers == NULL)
 		return;
+	pthread_mutex_lock(&couriers->lock);
+	while (couriers->ended_count < couriers->thread_count) {
+		struct timespec until = clock_deadline(clock_mono_us() + (int64_t)INTERRUPT_MS * 1000);
+		interrupt_all(couriers);
+		(void)pthread_cond_timedwait(&couriers->end, &couriers->lock, &until);
+	}
+	pthread_mutex_unlock(&couriers->lock);
 	/* only the caller sends, so no thread is added any more */
 	for (size_t i = 0; i < couriers->thread_count; i++)
 		pthread_join(couriers->threads[i], NULL);

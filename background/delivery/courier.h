@@ -34,8 +34,9 @@ struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), v
 int couriers_send(struct couriers *couriers, struct errand *errand) MUST_CHECK;
 
 /*
- * Tells all threads to end, and waits for that; what is under way is broken off within about a second, and ends, like what has
- * not begun, with CURLE_ABORTED_BY_CALLBACK. Two steps, so that many can end at the same time. NULL is fine.
+ * Tells all threads to end, and waits for that; what is under way is broken off at once (its waits are interrupted by SIGURG),
+ * and ends, like what has not begun, with CURLE_ABORTED_BY_CALLBACK. Two steps, so that many can end at the same time. NULL is
+ * fine.
  */
 void couriers_halt(struct couriers *couriers);
 void couriers_join(struct couriers *couriers);

@@ -37,6 +37,7 @@ static struct flight *flight_take(struct worker *worker, bool mail)
 	}
 	flight->mail = mail;
 	flight->stage = FLIGHT_SENDS;
+	flight->begun = flight->renewed = false;
 	flight->previous = NULL;
 	flight->next = worker->flights;
 	if (flight->next != NULL)
@@ -141,7 +142,7 @@ static int take_off(struct worker *worker, struct flight *flight, const struct e
 	return couriers_send(worker->couriers[flight->item->target->lane], &flight->errand);
 }
 
-void flight_send(struct worker *worker, struct flight *flight)
+void flight_add_words(struct verdict *verdict, const char *words)
 {
 	char reason[2 * LIMIT_REASON];
 	struct verdict worded;
@@ -213,9 +214,6 @@ static int build(struct worker *worker, struct flight *flight, int64_t now_ms, c
 	const struct effect_config *config = item->target->config;
 	const struct token_cache *tokens = token_cache_of(worker, item);
 	char id[EFFECT_ID_SIZE];
-	const char *why = NULL;
-	const bool begun = flight->begun;
-	int64_t now_ms = clock_now_ms();
 
 	effect_id(id, item->event->id, config->name, item->part);
 	const struct effect_input input = {.event = item->event,
@@ -253,31 +251,23 @@ void flight_send(struct worker *worker, struct flight *flight)
 		stage = err == 0 ? ATTEMPT_MARKED : stage;
 	}
 	if (err == 0)
-		err = take_off(worker, flight, config);
+		err = take_off(worker, flight, item->target->config);
 	if (err != 0) {
 		item->attempts += stage == ATTEMPT_MARKED; /* as its row has it by now */
 		put_unsent(worker, flight, stage, err, why);
 		return;
 	}
-	flight->stage = FLIGHT_SENDS;
-	flight->token = tokens != NULL ? tokens->number : 0;
 	item->sent_ms = now_ms;
 	item->sent_us = clock_mono_us();
-	if (begun)
-		return;
+	if (!flight->begun)
+		begun(worker, item, now_ms);
 	flight->begun = true;
-	item->attempts++;
-	histogram_observe(item->target->queue_seconds, (now_ms - item->due_ms) * 1000);
-	if (item->row != 0 && item != worker->suspect)
-		settle_mark_started(worker, item);
 }
 
 /* With the token that it needs; without one, once that has been fetched. */
-static void begin(struct worker *worker, struct flight *flight)
+static void send_with_token(struct worker *worker, struct flight *flight)
 {
-	struct item *item = flight->item;
-	const bool begun = flight->begun;
-	const struct token_cache *tokens = token_cache_of(worker, item);
+	const struct token_cache *tokens = token_cache_of(worker, flight->item);
 	if (tokens == NULL || token_cache_get(tokens, clock_now_ms()) != NULL) {
 		flight_send(worker, flight);
 		return;
@@ -307,61 +297,19 @@ static void not_resolved(struct worker *worker, struct item *item, int64_t now_m
 
 void flight_begin(struct worker *worker, struct item *item)
 {
+	int64_t now_ms = clock_now_ms();
+
+	if (!resolvers_admit(&worker->resolvers, item->target->lane, now_ms)) {
+		not_resolved(worker, item, now_ms);
+		return;
+	}
 	struct flight *flight = flight_take(worker, item->target->kind->mail);
 	if (flight == NULL) {
 		not_sent(worker, item, ATTEMPT_NONE, ERR_MEMORY, NULL);
 		return;
 	}
 	flight->item = item;
-	flight->begun = flight->renewed = false;
-	begin(worker, flight);
-}
-
-static void log_breaker(const struct item *item, const struct verdict *verdict)
-{
-	const struct effect_config *config = item->target->config;
-	char id[EFFECT_ID_SIZE];
-
-	effect_id(id, item->event->id, config->name, item->part);
-	const struct effect_input input = {
-		.event = item->event, .id = id, .recipient = item->recipient, .now_ms = now_ms};
-	return effect_build(config, &input, transfer_request(flight->transfer), ret_why);
-}
-
-/* Earlier look-ups of the host have not ended: one more would be one more thread. */
-static void not_resolved(struct worker *worker, struct item *item, int64_t now_ms)
-{
-	const struct reply reply = {.transport = TRANSPORT_DNS, .retry_after_ms = -1, .body = ""};
-	begun(worker, item, now_ms);
-	conclude(worker, item, &reply, "earlier look-ups have not ended yet");
-}
-
-void flight_begin(struct worker *worker, struct item *item)
-{
-	struct flight *flight;
-	const char *why = NULL;
-	int64_t now_ms = clock_now_ms();
-	int err = ERR_MEMORY;
-
-	if (!resolvers_admit(&worker->resolvers, item->target->lane, now_ms)) {
-		not_resolved(worker, item, now_ms);
-		return;
-	}
-	flight = flight_take(worker, item->target->kind->mail);
-	if (flight != NULL)
-		err = build(flight, item, now_ms, &why);
-	if (err == 0 && item == worker->suspect)
-		err = settle_mark_alone(worker, item);
-	if (err == 0)
-		err = take_off(worker, flight, item->target->config);
-	if (err != 0) {
-		if (flight != NULL)
-			flight_put(worker, flight);
-		not_sent(worker, item, err, why);
-		return;
-	}
-	flight->item = item;
-	begun(worker, item, now_ms);
+	send_with_token(worker, flight);
 }
 
 void flight_flown(struct worker *worker, struct flight *flight)
@@ -370,38 +318,13 @@ void flight_flown(struct worker *worker, struct flight *flight)
 		flight_end(worker, flight, flight->errand.result);
 }
 
-void flight_conclude(struct worker *worker, struct flight *flight, const struct verdict *verdict, const char *reply)
+void flight_read(struct worker *worker, struct flight *flight, CURLcode result, struct reply *ret_reply)
 {
-	struct item *item = flight->item;
-	const bool sent = flight->stage == FLIGHT_SENDS;
-	const bool to_blame = verdict->kind == VERDICT_TARGET || verdict->kind == VERDICT_GONE;
-	/* begun, but with a token that was refused: not to be counted against max_attempts */
-	const int uncounted = !sent && flight->begun;
 	int64_t now_ms = clock_now_ms();
-
-	item->attempts -= uncounted;
-	struct lane_decision decision = lane_end(lane_of(item), item, verdict, now_ms, randombytes_random());
-	item->attempts += uncounted;
-	if (decision.breaker_changed)
-		log_breaker(item, verdict);
-	if (decision.action == LANE_DEAD)
-		log_dead(item, decision.cause, verdict->reason);
-	else if (decision.action == LANE_AGAIN)
-		log_write(LOG_DEBUG, "effect will be tried again", LOG_STR("effect", item->target->config->name),
-			LOG_STR("event_id", item->event->id), LOG_STR("reason", verdict->reason),
-			LOG_INT("attempts", item->attempts), LOG_INT("in_ms", decision.due_ms - now_ms));
-	inline_finish(item, decision.action == LANE_DELIVERED ? 0 : ERR_DENIED);
-
-	const struct outcome_note note = {
-		.action = decision.action,
-		.cause = decision.cause,
-		.reason = decision.action == LANE_DELIVERED ? "" : verdict->reason,
-		.reply = decision.action == LANE_DEAD ? reply : NULL,
-		.due_ms = decision.due_ms,
-		.target_to_blame = sent ? to_blame : flight->begun,
-	};
-	settle(worker, item, &note);
-	flight_put(worker, flight);
+	transfer_end(flight->transfer, result, now_ms, ret_reply);
+	counter_add(transfer_reused(flight->transfer) ? worker->connections_reused : worker->connections_new, 1);
+	if (transfer_left_resolver(flight->transfer))
+		resolvers_leave(&worker->resolvers, flight->item->target->lane, now_ms);
 }
 
 /* Whether it is to be sent again with another token: once, and not when the token that was refused was fetched for that. */
@@ -417,26 +340,19 @@ static bool wants_other_token(struct worker *worker, struct flight *flight, cons
 	return token_cache_refused(tokens, flight->token) && !flight->renewed;
 }
 
-void flight_end(struct worker *worker, struct flight *flight, CURLcode result)
+static void end_attempt(struct worker *worker, struct flight *flight, CURLcode result)
 {
 	struct item *item = flight->item;
 	char kept[2 * LIMIT_REPLY_KEPT + 1]; /* a credential at the end of what is kept is still to be known */
 	struct reply reply;
 	struct verdict verdict;
-	char kept[LIMIT_REPLY_KEPT + 1];
 
-	if (flight->stage == FLIGHT_FETCHES) {
-		token_fetch_end(worker, flight, result);
-		return;
-	}
-	transfer_end(flight->transfer, result, clock_now_ms(), &reply);
-	effect_judge(item->target->config, &reply, &verdict);
-	note_attempt(worker, item, &verdict, reply.status, transfer_reused(flight->transfer),
-		clock_mono_us() - item->sent_us);
+	flight_read(worker, flight, result, &reply);
+	judge(item, &reply, transfer_error(flight->transfer), &verdict);
 	if (wants_other_token(worker, flight, &reply)) {
 		flight->renewed = true;
 		transfer_clear(flight->transfer);
-		begin(worker, flight);
+		send_with_token(worker, flight);
 		return;
 	}
 	size_t len = reply.body_len < sizeof(kept) ? reply.body_len : sizeof(kept) - 1;
@@ -475,7 +391,8 @@ struct item *flight_abort(struct worker *worker, struct flight *flight)
 	token_fetch_abort(worker, flight);
 	flight_put(worker, flight);
 	lane_withdraw(lane_of(item), item);
+	landed(worker, item);
 	if (sent)
-		log_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING, clock_mono_us() - item->sent_us);
+		report_attempt(item, OUTCOME_RETRYABLE, 0, REASON_STOPPING);
 	return item;
 }

@@ -68,7 +68,7 @@ void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
 
 	carry_out(worker, i);
 	refill(worker, lane, worker->targets[i], now_ms);
-	start_all(worker, lane, now_ms);
+	start_all(worker, i, now_ms);
 	enum target_parking parking = parking_of(lane, &until_ms);
 	if (until_ms > now_ms)
 		inline_refuse_waiting(worker, lane, target_parking_text(parking));
@@ -113,7 +113,7 @@ int64_t pump_due_in_ms(const struct worker *worker, int64_t now_ms, int64_t most
 {
 	int64_t ms = most_ms;
 	for (size_t i = 0; i < worker->lane_count; i++) {
-		int64_t due = lane_due_ms(worker->lanes[i], now_ms);
+		int64_t due = token_fetch_holds(worker, i) ? INT64_MAX : lane_due_ms(worker->lanes[i], now_ms);
 		if (due != INT64_MAX && due - now_ms < ms)
 			ms = due - now_ms;
 	}

@@ -225,16 +225,6 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 	}
 }
 
-void settle_poison(struct worker *worker, struct item *item)
-{
-	const struct outcome_note note = {.action = LANE_DEAD,
-		.cause = CAUSE_POISON,
-		.reason = "the process ended while this effect was sent alone"};
-	log_write(LOG_ERROR, "effect is poison: it is not sent again", LOG_STR("effect", item->target->config->name),
-		LOG_STR("event_id", item->event->id), LOG_STR("reason", note.reason));
-	settle(worker, item, &note);
-}
-
 static enum lane_action action_of(enum effect_state state)
 {
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)

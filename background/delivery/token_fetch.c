@@ -60,29 +60,25 @@ static void end_waits(struct worker *worker, const struct target *target, const 
 	}
 }
 
-void token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result)
+bool token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result, struct verdict *ret_verdict)
 {
 	const struct target *target = flight->item->target;
 	struct token_cache *cache = token_cache_of(worker, flight->item);
-	int64_t now_ms = clock_now_ms(), ttl_ms = 0;
-	struct verdict verdict;
+	int64_t ttl_ms = 0;
 	struct reply reply;
 	char *token = NULL;
 
-	transfer_end(flight->transfer, result, now_ms, &reply);
-	bool fetched = oauth2_reply(&reply, &token, &ttl_ms, &verdict);
+	flight_read(worker, flight, result, &reply);
+	bool fetched = oauth2_reply(&reply, &token, &ttl_ms, ret_verdict);
 	counter_add(fetched ? target->tokens_fetched : target->tokens_refused, 1);
+	if (fetched)
+		token_cache_put(cache, token, ttl_ms, clock_now_ms());
+	else if (reply.transport != TRANSPORT_REPLY)
+		flight_add_words(ret_verdict, transfer_error(flight->transfer));
 	transfer_clear(flight->transfer);
 	cache->fetching = false;
-	if (fetched) {
-		token_cache_put(cache, token, ttl_ms, now_ms);
-		end_waits(worker, target, NULL);
-		flight_send(worker, flight);
-	} else {
-		end_waits(worker, target, verdict.reason);
-		flight_conclude(worker, flight, &verdict, NULL);
-		inline_refuse_waiting(worker, worker->lanes[target->lane], "no access token");
-	}
+	end_waits(worker, target, fetched ? NULL : ret_verdict->reason);
+	return fetched;
 }
 
 bool token_fetch_holds(const struct worker *worker, size_t lane)

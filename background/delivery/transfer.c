@@ -1,4 +1,5 @@
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,7 +28,7 @@ void transfer_free(struct transfer *transfer)
 	if (transfer == NULL)
 		return;
 	transfer_abort(transfer);
-	transfer_shut_sockets(transfer, SHUT_RD);
+	mail_sockets_shut(&transfer->sockets, SHUT_RD);
 	transfer_clear(transfer);
 	buf_release(&transfer->reply);
 	if (transfer->easy != NULL)
@@ -274,7 +275,7 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 
 	/* curl keeps a connection whose last reply it gave up waiting for: that must not answer the next mail */
 	if (result != CURLE_OK)
-		transfer_shut_sockets(transfer, SHUT_RDWR);
+		mail_sockets_shut(&transfer->sockets, SHUT_RDWR);
 	enum transport transport = transport_of(transfer, result);
 	transfer->left_resolver = transport == TRANSPORT_DNS && result == CURLE_OPERATION_TIMEDOUT;
 	cut_time(transfer->error);

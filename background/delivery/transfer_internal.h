@@ -2,13 +2,9 @@
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_TRANSFER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_TRANSFER_INTERNAL_H
 
+#include "background/delivery/mail_sockets.h"
+#include "background/delivery/reply_head.h"
 #include "background/delivery/transfer.h"
-
-/* Of a reply that has several, which is none of its rights (RFC 9110 5.3), so many are looked at. */
-enum { RETRY_AFTERS = 4, RETRY_AFTER_SIZE = 64 };
-
-/* Connections of one mail handle: curl keeps at most five of them. */
-enum { MAIL_SOCKETS = 8 };
 
 struct transfer {
 	CURL *easy;
@@ -20,19 +16,14 @@ struct transfer {
 	struct buf reply;
 	size_t received; /* bytes of headers and body */
 	bool mail, too_large, after_recipient, leaving, reused;
-	bool in_head; /* HTTP: a head has begun, and its empty line has not come */
 	int64_t now_ms;
 	bool left_resolver;
 	char error[CURL_ERROR_SIZE];
-	char retry_after[RETRY_AFTERS][RETRY_AFTER_SIZE];
-	size_t retry_after_count;
-	curl_socket_t sockets[MAIL_SOCKETS]; /* of a mail handle, open */
-	size_t socket_count;
+	struct reply_head head;
+	struct mail_sockets sockets; /* of a mail handle */
 };
 
 /* Envelope, body, authentication, and what is watched of the dialogue. ERR_MEMORY. */
 int transfer_set_mail(struct transfer *transfer, const struct effect_config *config) MUST_CHECK;
-/* Of all connections that the handle has open, as shutdown(2). */
-void transfer_shut_sockets(struct transfer *transfer, int how);
 
 #endif

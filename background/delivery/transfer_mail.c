@@ -2,39 +2,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "background/delivery/transfer_internal.h"
-
-/*
- * curl ends an SMTP connection with QUIT and waits for the reply to it, up to two minutes, whatever the time-outs say
- * (smtp_disconnect in its lib/smtp.c): within a transfer that was refused, and in curl_easy_cleanup. With
- * nothing to be read any more it says QUIT and goes.
- */
-void transfer_shut_sockets(struct transfer *transfer, int how)
-{
-	for (size_t i = 0; i < transfer->socket_count; i++)
-		(void)shutdown(transfer->sockets[i], how);
-}
-
-static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	struct transfer *transfer = arg;
-	(void)purpose;
-	if (transfer->socket_count == MAIL_SOCKETS)
-		return CURL_SOCKOPT_ERROR;
-	transfer->sockets[transfer->socket_count++] = fd;
-	return CURL_SOCKOPT_OK;
-}
-
-static int on_close(void *arg, curl_socket_t fd)
-{
-	struct transfer *transfer = arg;
-	for (size_t i = 0; i < transfer->socket_count; i++)
-		if (transfer->sockets[i] == fd)
-			transfer->sockets[i] = transfer->sockets[--transfer->socket_count];
-	return close(fd);
-}
 
 /* Which command an SMTP reply code answers is not in curl's result; it is in what was sent. */
 static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg)
@@ -48,7 +17,7 @@ static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, voi
 	/* after a refusal curl says QUIT on the same handle */
 	transfer->leaving = strncasecmp(bytes, "QUIT", 4) == 0;
 	if (transfer->leaving)
-		transfer_shut_sockets(transfer, SHUT_RD);
+		mail_sockets_shut(&transfer->sockets, SHUT_RD);
 	return 0;
 }
 
@@ -104,10 +73,7 @@ int transfer_set_mail(struct transfer *transfer, const struct effect_config *con
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer) != CURLE_OK;
+	failed += mail_sockets_watch(&transfer->sockets, easy) != 0;
 	if (config->auth.type == AUTH_BASIC) {
 		failed += curl_easy_setopt(easy, CURLOPT_USERNAME, config->auth.username) != CURLE_OK;
 		failed += curl_easy_setopt(easy, CURLOPT_PASSWORD, config->auth.password) != CURLE_OK;

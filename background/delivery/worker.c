@@ -134,47 +134,6 @@ static void take_messages(struct worker *worker, struct message *message, int64_
 	}
 }
 
-static struct item *start(struct worker *worker, size_t i, int64_t now_ms)
-{
-	return token_fetch_holds(worker, i) ? NULL : lane_start(worker->lanes[i], now_ms);
-}
-
-static void pump_lane(struct worker *worker, size_t i, int64_t now_ms)
-{
-	struct lane *lane = worker->lanes[i];
-	struct target *target = worker->targets[i];
-
-	if (atomic_exchange(&target->overflowed, false))
-		lane_note_disk(lane);
-	if (lane_wants_refill(lane, now_ms))
-		refill(worker, lane, target, now_ms);
-	for (struct item *item = start(worker, i, now_ms); item != NULL; item = start(worker, i, now_ms))
-		flight_begin(worker, item);
-	if (breaker_due_ms(lane_breaker(lane)) > now_ms)
-		inline_refuse_waiting(worker, lane, "breaker open");
-}
-
-/*
- * What is offered now would wait. Told as a time, and not as a state, so that when an open breaker's time has come the next
- * effect that wants to be the probe is taken even if nothing else has woken this worker.
- */
-static void show_parking(const struct lane *lane, struct target *target)
-{
-	int64_t until_ms = breaker_due_ms(lane_breaker(lane));
-	target_park(target, until_ms > 0 ? TARGET_BREAKER : TARGET_TAKING, until_ms);
-}
-
-/* After what has ended is known, and before the sleep, which may be long. */
-static void show_lane(struct worker *worker, size_t i)
-{
-	const struct lane *lane = worker->lanes[i];
-	struct target *target = worker->targets[i];
-	gauge_set(target->in_flight, (int64_t)lane_in_flight(lane));
-	gauge_set(target->breaker, lane_breaker(lane)->state);
-	atomic_store(&target->oldest_due_ms, lane_oldest_due_ms(lane));
-	show_parking(lane, target);
-}
-
 static void collect_ended(struct worker *worker)
 {
 	int left = 0;
@@ -207,12 +166,7 @@ static bool drained(struct worker *worker, int64_t now_ms, int64_t now_us)
 
 static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 {
-	int64_t ms = SLEEP_MAX_MS;
-	for (size_t i = 0; i < worker->lane_count; i++) {
-		int64_t due = token_fetch_holds(worker, i) ? INT64_MAX : lane_due_ms(worker->lanes[i], now_ms);
-		if (due != INT64_MAX && due - now_ms < ms)
-			ms = due - now_ms;
-	}
+	int64_t ms = pump_due_in_ms(worker, now_ms, SLEEP_MAX_MS);
 	if (worker->failed != NULL && (worker->retry_us - now_us) / 1000 + 1 < ms)
 		ms = (worker->retry_us - now_us) / 1000 + 1;
 	int64_t waits_end_us = atomic_load(&worker->waits_end_us);

@@ -1,4 +1,4 @@
-/* What the files of a worker share: worker.c (its thread), flight.c (attempts), settle.c (outcomes), refill.c (the disk), inline.c (who waits), token_fetch.c (access tokens). */
+/* What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), token_fetch.c (access tokens), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 
@@ -7,6 +7,7 @@
 #include "background/delivery/courier.h"
 #include "background/delivery/inbox.h"
 #include "background/delivery/lane.h"
+#include "background/delivery/resolvers.h"
 #include "background/delivery/token_cache.h"
 #include "background/delivery/transfer.h"
 #include "background/delivery/worker.h"
@@ -108,17 +109,20 @@ void flight_conclude(
 	struct worker *worker, struct item *item, struct verdict *verdict, enum attempt_stage stage, const char *reply);
 /* For token_fetch.c. Sends what the flight's item is about, with the lane's token. */
 void flight_send(struct worker *worker, struct flight *flight);
-/* What follows from a verdict; `reply`: its first bytes, NULL: none. Of a fetch that failed: it was no attempt. */
-void flight_conclude(struct worker *worker, struct flight *flight, const struct verdict *verdict, const char *reply);
+/* Its transfer ended: reads the reply. */
+void flight_read(struct worker *worker, struct flight *flight, CURLcode result, struct reply *ret_reply);
 /* Nothing follows for the target: the item is tried again. */
 void flight_give_up(struct worker *worker, struct flight *flight, const char *why);
+/* Why no reply came, in more words than the table of verdicts has. */
+void flight_add_words(struct verdict *verdict, const char *words);
 
 /* token_fetch.c */
 int token_fetch_new(struct worker *worker, const struct target *target) MUST_CHECK;
 void token_fetch_release(struct worker *worker);
 /* The flight has no token to be sent with: it fetches one, or waits for it. On failure it is as it was. */
 int token_fetch_begin(struct worker *worker, struct flight *flight) MUST_CHECK;
-void token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result);
+/* True: there is a token, and the flight is to be sent; false: a verdict on the target. Those that waited have gone on. */
+bool token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result, struct verdict *ret_verdict);
 void token_fetch_abort(struct worker *worker, const struct flight *flight);
 /* Whether nothing of this lane is to begin, because a token is on its way. */
 bool token_fetch_holds(const struct worker *worker, size_t lane);

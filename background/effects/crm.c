@@ -89,6 +89,12 @@ static void judge(const struct effect_config *config, const struct reply *reply,
 		verdict_standard(reply, false, ret_verdict);
 }
 
+static int check(const struct effect_config *config, struct buf *why)
+{
+	return effect_speaks(config, &effect_crm, "salesforce") ? salesforce_check(config, why) : 0;
+}
+
 static const char *const formats[] = {"hubspot", "salesforce", "json", NULL};
 
-const struct effect_kind effect_crm = {.type = "crm", .formats = formats, .build = build, .judge = judge};
+const struct effect_kind effect_crm = {
+	.type = "crm", .formats = formats, .build = build, .judge = judge, .check = check};

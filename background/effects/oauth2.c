@@ -107,8 +107,8 @@ static void refuse(enum verdict_kind kind, const struct reply *reply, const char
 
 	snprintf(reason, sizeof reason, "token endpoint: HTTP %d%s%s", reply->status, why ? " " : "", why ? why : "");
 	verdict_own(kind, reason, ret_verdict);
-	if (reply->retry_after_ms >= 0)
-		ret_verdict->retry_after_ms = reply->retry_after_ms;
+	ret_verdict->retry_after_ms = reply->retry_after_ms;
+	ret_verdict->pauses_target = kind == VERDICT_RETRY; /* without a token nothing can be sent */
 }
 
 static bool take_token(const struct reply *reply, const json_t *body, char **ret_token, int64_t *ret_ttl_ms,

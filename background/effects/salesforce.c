@@ -72,6 +72,19 @@ int salesforce_build(const struct effect_config *config, const struct event *eve
 	return err;
 }
 
+int salesforce_check(const struct effect_config *config, struct buf *why)
+{
+	const char *objects = config->url ? strstr(config->url, "/sobjects/") : NULL;
+	const char *object = objects ? objects + strlen("/sobjects/") : "";
+	const char *field = object + strcspn(object, "/?#");
+
+	if (field > object && field[0] == '/' && strcspn(field + 1, "/?#") > 0)
+		return 0;
+	buf_append_text(why, "url: ends with an object and its external id's field, as in "
+			     "…/services/data/v61.0/sobjects/Contact/External_Id__c");
+	return ERR_INVALID;
+}
+
 static const struct code_rule *find_rule(const char *code)
 {
 	for (size_t i = 0; i < sizeof code_rules / sizeof *code_rules; i++) {
@@ -100,6 +113,7 @@ static void judge_error(const struct reply *reply, struct verdict *ret_verdict)
 		verdict_own(kind, reason, ret_verdict);
 		if (kind == VERDICT_RETRY || kind == VERDICT_TARGET)
 			ret_verdict->retry_after_ms = retry_after_ms;
+		ret_verdict->pauses_target = kind == VERDICT_RETRY && retry_after_ms > 0;
 	}
 	json_decref(body);
 }

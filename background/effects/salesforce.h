@@ -17,6 +17,8 @@
 /* effect_kind.build, with the event's data. ERR_NOT_FOUND: the event is about nobody. */
 int salesforce_build(const struct effect_config *config, const struct event *event, const json_t *data,
 	struct request *request, const char **ret_why) MUST_CHECK;
+/* effect_kind.check */
+int salesforce_check(const struct effect_config *config, struct buf *why);
 /* effect_kind.judge */
 void salesforce_judge(const struct reply *reply, struct verdict *ret_verdict);
 

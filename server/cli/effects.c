@@ -68,7 +68,7 @@ static int print_json(struct listing *listing, const struct outbox_entry *entry,
 
 	if (!err) {
 		(void)fputs(listing->count > 0 ? ",\n" : "[\n", stdout);
-		err = json_dumpf(json, stdout, JSON_COMPACT) ? ERR_SYSTEM : 0;
+		err = json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) ? ERR_SYSTEM : 0;
 	}
 	json_decref(json);
 	return err;

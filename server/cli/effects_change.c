@@ -64,9 +64,9 @@ static int print_result(const struct cli *cli, const json_t *reply, const char *
 		}
 	}
 	if (json_is_true(json_object_get(reply, "more")))
-		return cli_fail(
-			CLI_FAILED, "max_pending is reached: there are more, to be replayed when these are delivered");
-	json_array_foreach((json_t *)(uintptr_t)unchanged, i, item)
+		return cli_fail(CLI_FAILED,
+			"there are more: max_pending is reached, or the server is stopping; run it again later");
+	json_array_foreach(unchanged, i, item)
 	{
 		cli_fail(CLI_FAILED, "%s: there is none in that state", json_string_value(item));
 	}

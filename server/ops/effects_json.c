@@ -7,7 +7,8 @@
 #include "config/clock.h"
 #include "config/utf8.h"
 
-json_t *effects_json_time(int64_t ms)
+/* null for 0: it has not been. */
+static json_t *time_or_null(int64_t ms)
 {
 	char text[RFC3339_SIZE];
 
@@ -55,9 +56,8 @@ json_t *effects_json_entry(const struct outbox_entry *entry, bool whole)
 		name_len, "target", target, "recipient", effects_json_text(entry->recipient), "delivery",
 		entry->delivery, "state", effect_state_text(entry->state), "attempts", entry->attempts, "cause",
 		effects_json_text(entry->cause), "reason", effects_json_text(entry->reason), "created",
-		effects_json_time(entry->created_ms), "next_attempt", effects_json_time(pending ? entry->due_ms : 0),
-		"settled", effects_json_time(pending ? 0 : entry->settled_ms), "replayed",
-		effects_json_time(entry->replayed_ms));
+		time_or_null(entry->created_ms), "next_attempt", time_or_null(pending ? entry->due_ms : 0), "settled",
+		time_or_null(pending ? 0 : entry->settled_ms), "replayed", time_or_null(entry->replayed_ms));
 	if (json && whole &&
 		(json_object_set_new(json, "attempt_log", log_of(entry)) != 0 ||
 			json_object_set_new(json, "reply", effects_json_text(entry->reply)) != 0)) {
@@ -69,7 +69,7 @@ json_t *effects_json_entry(const struct outbox_entry *entry, bool whole)
 
 int effects_json_wait(json_t *entry, const char *waits_for, int64_t next_ms)
 {
-	return json_object_set_new(entry, "waits_for", text_or_null(waits_for)) == 0 &&
+	return json_object_set_new(entry, "waits_for", effects_json_text(waits_for)) == 0 &&
 			       json_object_set_new(entry, "next_attempt", time_or_null(next_ms)) == 0
 		       ? 0
 		       : ERR_MEMORY;
@@ -103,11 +103,11 @@ static json_t *dead_letters(const struct target_view *view)
 
 static json_t *target_json(const struct target_view *view)
 {
-	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:b, s:o, s:o, s:s?, s:o, s:I, s:I, s:o, s:o}", "name",
 		view->name, "effect", view->effect, "target", view->target, "type", view->type, "delivery",
 		view->delivery, "breaker", view->breaker, "cause", view->breaker_cause[0] ? view->breaker_cause : NULL,
-		"paused", view->paused, "pause_reason", view->paused ? view->pause_reason : NULL, "told_to_wait_until",
-		time_or_null(view->told_until_ms), "waits_for", view->waits_for, "waits_until",
+		"paused", view->paused, "pause_reason", effects_json_text(view->paused ? view->pause_reason : NULL),
+		"told_to_wait_until", time_or_null(view->told_until_ms), "waits_for", view->waits_for, "waits_until",
 		time_or_null(view->waits_until_ms), "pending", (json_int_t)view->pending, "in_flight",
 		(json_int_t)view->in_flight, "oldest_due", time_or_null(view->oldest_due_ms), "dead_letters",
 		dead_letters(view));

@@ -43,6 +43,64 @@ static struct target *find_target(struct app *app, const char *name)
 	return NULL;
 }
 
+/*
+ * What a receiver says may name the addresses of others that a mail goes to, which are the operator's matter: a star in place
+ * of every word with an '@'. Changes the text.
+ */
+static void hide_addresses(char *text)
+{
+	static const char between[] = " <>()[]{}\"',;:=/";
+	char *out = text;
+	while (*text != '\0') {
+		size_t len = strcspn(text, between);
+		if (len == 0) {
+			*out++ = *text++;
+		} else if (memchr(text, '@', len) != NULL) {
+			*out++ = '*';
+			text += len;
+		} else {
+			memmove(out, text, len);
+			out += len;
+			text += len;
+		}
+	}
+	*out = '\0';
+}
+
+/* A reason as this reader may see it; null for none. NULL: no memory. */
+static json_t *reason_json(const struct effect_list *effects, const char *reason)
+{
+	json_t *json = effects_json_text(reason);
+	char *text = effects->admin || !json_is_string(json) ? NULL : strdup(json_string_value(json));
+	if (text != NULL) {
+		hide_addresses(text);
+		(void)json_string_set(json, text);
+		free(text);
+	} else if (!effects->admin && json_is_string(json)) {
+		json_decref(json);
+		json = NULL;
+	}
+	return json;
+}
+
+/* The attempts of a row, as this reader may see them. NULL: no memory. */
+static json_t *attempts_json(const struct effect_list *effects, const char *log)
+{
+	json_t *attempts = log != NULL ? json_loads(log, 0, NULL) : NULL, *attempt;
+	size_t i;
+	if (attempts == NULL)
+		return json_array();
+	json_array_foreach(attempts, i, attempt)
+	{
+		const char *reason = json_string_value(json_object_get(attempt, "reason"));
+		if (reason == NULL || json_object_set_new(attempt, "reason", reason_json(effects, reason)) == 0)
+			continue;
+		json_decref(attempts);
+		return NULL;
+	}
+	return attempts;
+}
+
 static int add_effect(struct effect_list *effects, const struct shown *shown)
 {
 	const struct target *target = find_target(effects->app, shown->name);
@@ -51,7 +109,6 @@ static int add_effect(struct effect_list *effects, const struct shown *shown)
 	int64_t next_ms = 0;
 	const char *waits_for =
 		pending ? pool_next_attempt(effects->app->pool, shown->name, shown->due_ms, &next_ms) : NULL;
-	json_t *attempts = shown->log != NULL ? json_loads(shown->log, 0, NULL) : NULL;
 
 	effect_id(id, effects->event_id, shown->name, shown->part);
 	if (next_ms > 0)

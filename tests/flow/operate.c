@@ -8,6 +8,9 @@
 
 enum { LOGINS = 5 };
 
+#define FIFTY	 "01234567890123456789012345678901234567890123456789"
+#define TOO_LONG FIFTY FIFTY FIFTY FIFTY
+
 TestSuite(operate, .timeout = 90);
 
 /* A command that has to work; its output as JSON if it is that. */
@@ -181,8 +184,61 @@ Test(operate, a_target_that_is_gone_is_resumed_by_command)
 	scene_clear(&scene);
 }
 
-#define FIFTY	 "01234567890123456789012345678901234567890123456789"
-#define TOO_LONG FIFTY FIFTY FIFTY FIFTY
+/* An administrator's Authorization header. */
+static struct api_login admin_login(struct scene *scene)
+{
+	server_add_user(scene->server, "root", NULL, "correct horse battery", true);
+	struct api_login admin = api_login(scene->server, "root", "correct horse battery");
+	cr_assert_eq(admin.status, 200);
+	return admin;
+}
+
+/* The first of a list, which is released. */
+static bool first_says(json_t *list, const char *member, const char *text)
+{
+	const bool same = strcmp(scene_member(json_array_get(list, 0), member), text) == 0;
+
+	json_decref(list);
+	return same;
+}
+
+Test(operate, what_waits_says_for_what_it_waits)
+{
+	static const char paused[] = "the target takes no effects now: it is paused";
+	static const char *const targets[] = {"effects", "targets", "--json", NULL};
+	static const char *const list[] = {"effects", "list", "--state", "pending", "--json", NULL};
+	struct http_reply reply;
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, NULL);
+	const size_t told = server_log_count(scene.server, "command done");
+	cr_assert(first_says(command(&scene, targets), "waits_for", ""), "it is null");
+	(void)command(&scene, (const char *[]){"effects", "pause", "bus", "--reason", "they move house", NULL});
+	cr_assert(metric_wait(scene.server, "tokenfirst_target_paused{effect=\"bus\"}", 1, SCENE_WAIT_MS));
+	(void)scene_login(&scene);
+	cr_assert(first_says(command(&scene, targets), "waits_for", paused));
+	cr_assert(first_says(command(&scene, targets), "pause_reason", "they move house"));
+	cr_assert(first_says(command(&scene, list), "waits_for", paused));
+	cr_assert(first_says(command(&scene, list), "next_attempt", ""), "nobody can tell");
+
+	struct api_login admin = admin_login(&scene);
+	api_get(scene.server, "/admin/effects?state=pending", admin.authorization, &reply);
+	cr_assert(first_says(json_incref(http_reply_member(&reply, "effects")), "waits_for", paused));
+	http_reply_release(&reply);
+	cr_assert_eq(server_log_count(scene.server, "target paused by an operator"), 1);
+	cr_assert_eq(
+		server_log_count(scene.server, "command done"), told + 1, "one line for one change: root was added");
+
+	cr_assert_eq(server_stop(scene.server), 0);
+	cr_assert_eq(server_command(scene.server, targets, NULL, NULL), 1, "nobody knows");
+	cr_assert(first_says(command(&scene, list), "state", "pending"), "the store does");
+	server_restart(scene.server, NULL);
+	json_t *line = server_log_line(scene.server, "listening");
+	cr_assert_eq(json_integer_value(json_object_get(line, "owed")), 2);
+	json_decref(line);
+	(void)command(&scene, (const char *[]){"effects", "resume", "bus", NULL});
+	scene_clear(&scene);
+}
 
 /* A mistyped path would otherwise be a new store, with nothing in it and nothing to complain of. */
 Test(operate, a_store_that_is_not_there_is_not_made)

@@ -14,7 +14,7 @@ static const char base[] =
 	"{'password':{'memory_kib':8,'passes':1}, 'background':{'drain':'300ms'},"
 	" 'effects':{'bus':{'type':'bus', 'format':'json', 'on':['user.login'], 'delivery':'durable',"
 	"  'url':'%s', 'timeout':'2s', 'connect_timeout':'1s', 'retry':{'first':'20ms', 'cap':'200ms'},"
-	"  'breaker':{'failures':1000, 'open_for':'200ms'}}}}";
+	"  'breaker':{'failures':1000, 'failure_share':0, 'open_for':'200ms'}}}}";
 
 static char *with_quotes(char *text)
 {

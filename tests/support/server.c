@@ -177,20 +177,19 @@ pid_t server_pid(const struct server *s)
 	return s->pid;
 }
 
-/* By its terabytes of shadow. */
 bool server_has_sanitizer(const struct server *server)
 {
-	uint64_t from, to;
 	char path[64], line[512];
+	uint64_t from, to;
 	bool found = false;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)server_pid(server));
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)server_pid(server));
 	FILE *maps = fopen(path, "re");
 	if (maps == NULL)
-		harness_fail("%s can't be read", path);
-	while (fgets(line, sizeof(line), maps))
+		harness_fail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), maps) != NULL)
 		found |= sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) == 2 && to - from > (uint64_t)1 << 36;
-	(void)fclose(maps);
+	fclose(maps);
 	return found;
 }
 

@@ -53,10 +53,6 @@ const char *server_url(const struct server *server, const char *path, char url[S
 /* DNS queries swallowed since the last call; 0 without black_hole_dns. */
 size_t server_dns_queries(struct server *server);
 
-/* Whether it was built with one, which keeps what is freed for later, and takes several times as long for everything. While
-   it runs. */
-bool server_has_sanitizer(const struct server *server);
-
 /* By the command line, while it runs or not. `email` NULL: none. */
 void server_add_user(struct server *server, const char *name, const char *email, const char *password, bool admin);
 /* Any other command, with its own -c: the exit code; the output if `ret_out` is not NULL (free it). */

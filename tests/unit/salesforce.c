@@ -74,6 +74,29 @@ Test(salesforce, the_configured_url_may_end_in_a_slash_or_have_a_query)
 	cr_assert_str_eq(request.url, FIELD "/u1?updateOnly=true");
 }
 
+static bool verified(const char *url)
+{
+	struct buf text;
+
+	config.url = (char *)(uintptr_t)url;
+	buf_init(&text, 1000);
+	int err = effect_verify(&config, &text);
+	cr_assert_eq(err != 0, text.len > 0);
+	buf_release(&text);
+	return err == 0;
+}
+
+Test(salesforce, a_url_without_object_and_field_is_told_at_start)
+{
+	cr_assert(verified(FIELD));
+	cr_assert(verified(FIELD "/"));
+	cr_assert(verified(FIELD "?updateOnly=true"));
+	cr_assert_not(verified("https://x.my.salesforce.com"));
+	cr_assert_not(verified("https://x.my.salesforce.com/services/data/v61.0/sobjects/Contact"));
+	cr_assert_not(verified("https://x.my.salesforce.com/services/data/v61.0/sobjects/Contact/"));
+	cr_assert_not(verified("https://x.my.salesforce.com/services/data/v61.0/sobjects//External_Id__c"));
+}
+
 static struct verdict judge(int status, const char *body)
 {
 	const struct reply reply = {.status = status, .retry_after_ms = 3000, .body = body, .body_len = strlen(body)};
@@ -133,6 +156,7 @@ Test(salesforce, verdicts_by_error_code)
 
 		cr_assert_eq(verdict.kind, rows[i].kind, "%s", rows[i].code);
 		cr_assert_not_null(strstr(verdict.reason, rows[i].code), "%s", verdict.reason);
+		cr_assert_eq(verdict.pauses_target, verdict.kind == VERDICT_RETRY, "%s", rows[i].code);
 		cr_assert_eq(verdict.retry_after_ms, verdict.kind == VERDICT_DEAD ? -1 : 3000, "%s", rows[i].code);
 	}
 	cr_assert_str_eq(judge_code(403, "REQUEST_LIMIT_EXCEEDED").reason, "HTTP 403 REQUEST_LIMIT_EXCEEDED: why");
