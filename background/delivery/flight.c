@@ -164,7 +164,8 @@ void flight_conclude(
 	if (stage != ATTEMPT_NONE) /* the process has lived through it */
 		lane_clear_suspect(lane_of(item), item);
 	item->attempts -= uncounted; /* while it is compared with max_attempts */
-	struct lane_decision decision = lane_end(lane_of(item), item, verdict, now_ms, randombytes_random());
+	struct lane_decision decision = lane_end(lane_of(item), item, verdict, now_ms,
+		verdict->kind == VERDICT_OK ? 0 : randombytes_random() /* a system call */);
 	item->attempts += uncounted;
 	if (decision.breaker_changed)
 		report_breaker(item, verdict);

@@ -42,12 +42,13 @@ static enum target_parking parking_of(const struct lane *lane, int64_t *ret_unti
 
 /*
  * At the gate of the quarantine, and while a token is on its way, nothing begins, and nothing is taken out of the lane.
- * Only the gate has to be looked at again: a token's arrival wakes this worker.
+ * Only the gate has to be looked at again: a token's arrival wakes this worker. What goes beyond a turn's share begins in the
+ * next one, so that the first bytes leave before a long line has been built.
  */
 static void start_all(struct worker *worker, size_t i, int64_t now_ms)
 {
 	struct lane *lane = worker->lanes[i];
-	while (!token_fetch_holds(worker, i)) {
+	for (int begun = 0; begun < LIMIT_TURN_ATTEMPTS && !token_fetch_holds(worker, i); begun++) {
 		if (!quarantine_enter(worker->options.quarantine)) {
 			worker->kept_out = true;
 			return;

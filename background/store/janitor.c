@@ -38,6 +38,7 @@ struct batch {
 	int64_t delivered_before_ms, dead_before_ms;
 	size_t count;
 	const int64_t *rest; /* not yet removed */
+	size_t part;	     /* of those, what one job takes */
 	struct outbox_tally tally;
 	int64_t events[LIMIT_OUTBOX_BATCH];
 };
@@ -73,16 +74,16 @@ static int remove_run(struct db *db, void *arg)
 	struct batch *batch = arg;
 
 	return outbox_remove(
-		db, batch->rest, batch->count, batch->delivered_before_ms, batch->dead_before_ms, &batch->tally);
+		db, batch->rest, batch->part, batch->delivered_before_ms, batch->dead_before_ms, &batch->tally);
 }
 
 /* Steps over the events that the job is done with. */
 static void advance(struct batch *batch)
 {
-	size_t done = batch->count;
+	size_t done = batch->part;
 
 	if (batch->tally.more)
-		for (done = 0; done < batch->count && batch->rest[done] <= batch->tally.last_row; done++) {
+		for (done = 0; done < batch->part && batch->rest[done] <= batch->tally.last_row; done++) {
 		}
 	batch->rest += done;
 	batch->count -= done;
@@ -93,6 +94,7 @@ static int remove_batch(struct janitor *j, struct batch *batch)
 {
 	batch->rest = batch->events;
 	while (batch->count > 0) {
+		batch->part = batch->count < LIMIT_JANITOR_EVENTS ? batch->count : LIMIT_JANITOR_EVENTS;
 		int err = committer_run(j->options.committer, remove_run, batch);
 		if (err != 0)
 			return err;

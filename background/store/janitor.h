@@ -1,6 +1,6 @@
 /*
- * The janitor: one thread that removes what has been settled for longer than `retention` says, in batches of
- * LIMIT_OUTBOX_BATCH with a pause behind each, so that no login notices. It finds them by a reader of its own and has
+ * The janitor: one thread that removes what has been settled for longer than `retention` says, LIMIT_JANITOR_EVENTS at a
+ * time with a pause behind them, so that no login notices: about a thousand events a second, and no more. It finds them by a reader of its own and has
  * the committer remove them, and Idempotency-Keys after LIMIT_IDEMPOTENCY_MS. Sessions and the audit trail are not its
  * business. Freed pages are used again by the store; its file does not shrink.
  */
