@@ -7,28 +7,39 @@
 #include "server/app.h"
 #include "server/auth/token.h"
 
-/* RFC 6750 3: without a token only the scheme is named, with a bad one also why. */
-static int refuse(struct exchange *x, bool had_token)
+const char *bearer_token(struct exchange *x)
+{
+	static const char scheme[] = "Bearer ";
+	const char *header = exchange_header(x, "Authorization");
+
+	if (header == NULL || strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
+		return NULL;
+	return header + sizeof(scheme) - 1;
+}
+
+int bearer_refuse(struct exchange *x, bool had_token, const char *bad, const char *missing)
 {
 	exchange_add_header(x, "WWW-Authenticate", had_token ? "Bearer error=\"invalid_token\"" : "Bearer");
-	exchange_problem(x, 401, had_token ? "invalid_token" : "token_missing",
-		had_token ? "The access token is not valid, or not any more."
-			  : "Send an access token: Authorization: Bearer TOKEN");
+	exchange_problem(x, 401, had_token ? "invalid_token" : "token_missing", had_token ? bad : missing);
 	return ERR_DENIED;
+}
+
+static int refuse(struct exchange *x, bool had_token)
+{
+	return bearer_refuse(x, had_token, "The access token is not valid, or not any more.",
+		"Send an access token: Authorization: Bearer TOKEN");
 }
 
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
 {
-	static const char scheme[] = "Bearer ";
 	const struct app *app = thread->app;
-	const char *header = exchange_header(x, "Authorization");
+	const char *token = bearer_token(x);
 	struct token_claims claims;
 	struct session_owner owner;
 	const char *why = NULL;
 
-	if (header == NULL || strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
+	if (token == NULL)
 		return refuse(x, false);
-	const char *token = header + sizeof(scheme) - 1;
 	if (token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why) != 0)
 		return refuse(x, true);
 

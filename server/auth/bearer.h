@@ -9,6 +9,14 @@
 #include "server/auth/users.h"
 #include "server/http/route.h"
 
+/* The token of `Authorization: Bearer`; NULL: there is none. */
+const char *bearer_token(struct exchange *x);
+/*
+ * 401 with WWW-Authenticate (RFC 6750 3): without a token only the scheme is named, with a bad one also why. `bad` and
+ * `missing` are the sentences for people. ERR_DENIED.
+ */
+int bearer_refuse(struct exchange *x, bool had_token, const char *bad, const char *missing);
+
 /* 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). */
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
 /* The same for admins; 403 to others. `ret_user` is whoever asks, as stored. */

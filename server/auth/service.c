@@ -2,7 +2,8 @@
 
 #include <sodium.h>
 #include <string.h>
-#include <strings.h>
+
+#include "server/auth/bearer.h"
 
 /* Digests are of one length whatever the tokens are, and the key makes them this process's own. */
 static bool same_token(const unsigned char key[crypto_generichash_KEYBYTES], const char *a, const char *b)
@@ -18,23 +19,19 @@ static bool same_token(const unsigned char key[crypto_generichash_KEYBYTES], con
 
 const struct service_config *service_authenticate(struct exchange *x, const struct config *config)
 {
-	static const char scheme[] = "Bearer ";
-	const char *header = exchange_header(x, "Authorization");
+	const char *token = bearer_token(x);
 	const struct service_config *found = NULL;
 	unsigned char key[crypto_generichash_KEYBYTES];
 
-	const bool given = header && strncasecmp(header, scheme, sizeof(scheme) - 1) == 0;
 	randombytes_buf(key, sizeof(key));
 	/* all of them, however early one is found */
-	for (size_t i = 0; given && i < config->service_count; i++) {
-		if (same_token(key, header + sizeof(scheme) - 1, config->services[i].token))
+	for (size_t i = 0; token && i < config->service_count; i++) {
+		if (same_token(key, token, config->services[i].token))
 			found = &config->services[i];
 	}
-	if (!found) {
-		exchange_add_header(x, "WWW-Authenticate", given ? "Bearer error=\"invalid_token\"" : "Bearer");
-		exchange_problem(x, 401, given ? "invalid_token" : "token_missing",
-			given ? "This is no service's token." : "Send a service's token: Authorization: Bearer TOKEN");
-	}
+	if (!found)
+		(void)bearer_refuse(x, token != NULL, "This is no service's token.",
+			"Send a service's token: Authorization: Bearer TOKEN");
 	return found;
 }
 

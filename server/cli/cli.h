@@ -58,6 +58,8 @@ int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(
 int cli_store_command(const struct config *config, const char *name, const json_t *arguments, json_t **ret_reply,
 	bool *ret_told) MUST_CHECK;
 
+/* effects.c: what --state, --effect, --cause, --since and --until say, for selection_read. NULL: no memory. */
+json_t *cli_selection(const struct cli *cli);
 /* effects_targets.c: the list that GET /admin/targets shows, of the server that runs. ERR_CLOSED: none does. */
 int cli_targets(const struct config *config, json_t **ret_targets) MUST_CHECK;
 /* Whether it is an effect or a target of the configuration; and what to say if not: CLI_FAILED. */

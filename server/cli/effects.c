@@ -189,13 +189,18 @@ static int print_all(const struct cli *cli, const struct config *config, const s
 	return err < 0 ? CLI_FAILED : CLI_DONE;
 }
 
+json_t *cli_selection(const struct cli *cli)
+{
+	return json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "state", cli->state, "effect", cli->effect, "cause",
+		cli->cause, "since", cli->since, "until", cli->until);
+}
+
 int cli_effects_list(const struct cli *cli, const struct config *config)
 {
 	struct selection selection;
 	char why[SELECTION_WHY], *end = NULL;
 	long limit = cli->limit ? strtol(cli->limit, &end, 10) : LIST_DEFAULT;
-	json_t *which = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "state", cli->state, "effect", cli->effect, "cause",
-		cli->cause, "since", cli->since, "until", cli->until);
+	json_t *which = cli_selection(cli);
 	size_t count = 0;
 	int code;
 

@@ -11,8 +11,7 @@
 /* The arguments of effects.replay and effects.discard; NULL: no memory. */
 static json_t *which(const struct cli *cli)
 {
-	json_t *json = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "state", cli->state, "effect", cli->effect, "cause",
-		cli->cause, "since", cli->since, "until", cli->until);
+	json_t *json = cli_selection(cli);
 	json_t *ids = json_array();
 	int failed = !json || !ids;
 
@@ -38,8 +37,7 @@ static int check(const struct cli *cli, const json_t *json, bool replay)
 		return cli_fail(CLI_USAGE, "%s", why);
 	if (!cli->all && !selection_narrow(&selection))
 		return cli_fail(CLI_USAGE, "say which: an ID, --effect, --cause, --since or --until; or --all");
-	if (selection.filter.any_state ||
-		(selection.filter.state != EFFECT_DEAD && (replay || selection.filter.state != EFFECT_PENDING)))
+	if (!effects_changeable(replay ? EFFECTS_REPLAY : EFFECTS_DISCARD, &selection))
 		return cli_fail(CLI_USAGE, "only dead%s effects can be %s", replay ? "" : " or pending",
 			replay ? "replayed" : "discarded");
 	return CLI_DONE;

@@ -207,9 +207,7 @@ static void change(struct exchange *x, struct request_thread *thread, enum effec
 		malformed(x, why);
 	else if (!all && !selection_narrow(&selection))
 		malformed(x, "Say which: \"ids\", \"effect\", \"cause\", \"since\" or \"until\"; or \"all\": true.");
-	else if (selection.filter.any_state ||
-		 (selection.filter.state != EFFECT_DEAD &&
-			 (change == EFFECTS_REPLAY || selection.filter.state != EFFECT_PENDING)))
+	else if (!effects_changeable(change, &selection))
 		malformed(x, change == EFFECTS_REPLAY ? "Only dead effects can be replayed."
 						      : "Only dead or pending effects can be discarded.");
 	else if (effects_change(&place, change, &selection, dry_run, &reply) != 0)

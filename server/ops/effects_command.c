@@ -42,6 +42,14 @@ static int change_one(const struct effects_place *place, enum effects_change cha
 	return change_store(place->writer, change, filter, ret_tally);
 }
 
+bool effects_changeable(enum effects_change change, const struct selection *selection)
+{
+	const struct outbox_filter *filter = &selection->filter;
+
+	return !filter->any_state &&
+	       (filter->state == EFFECT_DEAD || (filter->state == EFFECT_PENDING && change == EFFECTS_DISCARD));
+}
+
 int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
 	bool dry_run, json_t **ret_reply)
 {
@@ -88,6 +96,8 @@ static int run_change(
 	err = dry_run && !json_is_boolean(dry_run) ? ERR_INVALID : 0;
 	if (!err)
 		err = selection_read(rest, "dead", clock_now_ms(), &selection, why);
+	if (!err && !effects_changeable(change, &selection))
+		err = ERR_INVALID;
 	if (!err)
 		err = effects_change(place, change, &selection, json_is_true(dry_run), ret_reply);
 	json_decref(rest);

@@ -27,6 +27,9 @@ struct effects_place {
 	struct pool *pool;
 	struct db *writer;
 };
+/* Whether rows in the state that the selection names can be changed so: dead ones, and pending ones can be discarded. */
+bool effects_changeable(enum effects_change change, const struct selection *selection);
+/* Of a selection that is changeable. */
 int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
 	bool dry_run, json_t **ret_reply) MUST_CHECK;
 

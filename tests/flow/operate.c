@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/ops/control.h"
 #include "tests/support/scene.h"
 
 enum { LOGINS = 5 };
@@ -444,5 +445,33 @@ Test(operate, what_is_settled_for_long_enough_is_cleaned_away)
 		scene.server, "SELECT (SELECT count(*) FROM effects) || ' ' || (SELECT count(*) FROM events)");
 	cr_assert_str_eq(rows, "1 1");
 	free(rows);
+	scene_clear(&scene);
+}
+
+/* The command line checks what it sends; the server does not rely on that. */
+Test(operate, the_socket_takes_no_state_that_can_not_be_changed)
+{
+	static const struct {
+		const char *command, *state;
+	} cases[] = {
+		{"effects.replay", "pending"},
+		{"effects.replay", "all"},
+		{"effects.discard", "delivered"},
+		{"effects.discard", "all"},
+	};
+	char path[SERVER_URL];
+	struct scene scene;
+
+	scene_set(&scene, NULL, 0, NULL);
+	(void)snprintf(path, sizeof(path), "%s/tokenfirst.db.sock", server_folder(scene.server));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *arguments = json_pack("{s:s, s:s}", "effect", "bus", "state", cases[i].state), *reply = NULL;
+		int result = 0;
+
+		cr_assert_eq(control_send(path, cases[i].command, arguments, &result, &reply), 0);
+		cr_assert_eq(result, ERR_INVALID, "%s %s", cases[i].command, cases[i].state);
+		json_decref(arguments);
+	}
+	cr_assert(server_running(scene.server));
 	scene_clear(&scene);
 }
