@@ -20,38 +20,46 @@ enum {
 
 TestSuite(dns, .timeout = 60);
 
-/* In the process of the test, before its first look-up. NULL: not here, and the test is skipped. */
-static struct black_hole *enter(const char *folder)
-{
-	struct black_hole *hole = black_hole_possible() ? black_hole_open(folder) : NULL;
+/* A name server of the test's own process, which swallows what it is asked. */
+struct night {
+	struct scratch scratch;
+	struct black_hole *hole;
+};
 
-	if (hole != NULL && black_hole_enter(hole) < 0) {
-		black_hole_close(hole);
-		hole = NULL;
+/* Before the first look-up. Where it can't be had the test is skipped. */
+static void night_fall(struct night *night)
+{
+	scratch_make(&night->scratch);
+	night->hole = black_hole_possible() ? black_hole_open(night->scratch.folder) : NULL;
+	if (night->hole != NULL && black_hole_enter(night->hole) < 0) {
+		black_hole_close(night->hole);
+		night->hole = NULL;
 	}
-	return hole;
+	if (night->hole == NULL)
+		cr_skip_test("no mount namespace of our own here");
+}
+
+static void night_end(struct night *night)
+{
+	black_hole_close(night->hole);
+	scratch_remove(&night->scratch);
 }
 
 Test(dns, a_name_server_that_refuses)
 {
-	struct scratch scratch;
 	struct hostile_run run;
-	struct black_hole *hole;
+	struct night night;
 
-	scratch_make(&scratch);
-	hole = enter(scratch.folder);
-	if (hole == NULL)
-		cr_skip_test("no mount namespace of our own here");
-	black_hole_refuse(hole);
+	night_fall(&night);
+	black_hole_refuse(night.hole);
 	hostile_begin(&run, &(struct hostile_case){.name = "DNS, no such name",
 				    .url = "http://receiver.example.net/",
 				    .outcome = "dns",
 				    .reason = "not resolved",
 				    .verdict = HOSTILE_RETRIED});
-	cr_assert_gt(black_hole_queries(hole), 0);
+	cr_assert_gt(black_hole_queries(night.hole), 0);
 	hostile_end(&run);
-	black_hole_close(hole);
-	scratch_remove(&scratch);
+	night_end(&night);
 }
 
 /* Fails within getaddrinfo, without a query. */
@@ -70,14 +78,10 @@ Test(dns, a_name_that_can_not_be)
 
 Test(dns, a_name_server_that_never_answers)
 {
-	struct scratch scratch;
 	struct hostile_run run;
-	struct black_hole *hole;
+	struct night night;
 
-	scratch_make(&scratch);
-	hole = enter(scratch.folder);
-	if (hole == NULL)
-		cr_skip_test("no mount namespace of our own here");
+	night_fall(&night);
 	hostile_begin(&run, &(struct hostile_case){.name = "DNS, never an answer",
 				    .url = "http://receiver.example.net/",
 				    .held_ms = HOSTILE_TIMEOUT_MS,
@@ -85,23 +89,18 @@ Test(dns, a_name_server_that_never_answers)
 				    .outcome = "dns",
 				    .reason = "not resolved",
 				    .verdict = HOSTILE_RETRIED});
-	cr_assert_gt(black_hole_queries(hole), 0);
+	cr_assert_gt(black_hole_queries(night.hole), 0);
 	hostile_end(&run);
-	black_hole_close(hole);
-	scratch_remove(&scratch);
+	night_end(&night);
 }
 
 /* A mail's transfer looks its host up on a courier's thread. */
 Test(dns, a_name_server_that_never_answers_for_mail)
 {
-	struct scratch scratch;
 	struct hostile_run run;
-	struct black_hole *hole;
+	struct night night;
 
-	scratch_make(&scratch);
-	hole = enter(scratch.folder);
-	if (hole == NULL)
-		cr_skip_test("no mount namespace of our own here");
+	night_fall(&night);
 	hostile_begin(&run, &(struct hostile_case){.name = "DNS, never an answer, for mail",
 				    .url = "smtp://receiver.example.net/",
 				    .more = "{'type':'email','from':'auth@example.com','to':'bob@example.com'}",
@@ -111,23 +110,18 @@ Test(dns, a_name_server_that_never_answers_for_mail)
 				    .reason = "not resolved",
 				    .verdict = HOSTILE_RETRIED});
 	hostile_end(&run);
-	black_hole_close(hole);
-	scratch_remove(&scratch);
+	night_end(&night);
 }
 
 /* Attempt after attempt, each given up long before its look-up ends: these must not pile up as threads. */
 Test(dns, look_ups_do_not_pile_up)
 {
-	struct scratch scratch;
 	struct hostile_run run;
-	struct black_hole *hole;
+	struct night night;
 	size_t before, most = 0;
 	int64_t until_us;
 
-	scratch_make(&scratch);
-	hole = enter(scratch.folder);
-	if (hole == NULL)
-		cr_skip_test("no mount namespace of our own here");
+	night_fall(&night);
 	hostile_begin(&run, &(struct hostile_case){.name = "DNS, never an answer, again and again",
 				    .url = "http://receiver.example.net/",
 				    .more = "{'timeout':'100ms','retry':{'first':'1ms','cap':'1ms',"
@@ -150,6 +144,5 @@ Test(dns, look_ups_do_not_pile_up)
 	fflush(stdout);
 	cr_assert_leq(most, before + THREADS_MOST);
 	hostile_end(&run);
-	black_hole_close(hole);
-	scratch_remove(&scratch);
+	night_end(&night);
 }
