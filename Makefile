@@ -29,10 +29,10 @@ endif
 # library; without it the program is the same, with libsodium's own allocation (arena_plain.c).
 SODIUM_STATIC := $(wildcard $(shell $(CC) -print-file-name=libsodium.a))
 ifneq ($(SODIUM_STATIC),)
-ARENA       := server/auth/arena.c
+ARENA       := server/password/arena.c
 SODIUM_LIBS := $(SODIUM_STATIC) -Wl,--wrap=mmap,--wrap=munmap
 else
-ARENA       := server/auth/arena_plain.c
+ARENA       := server/password/arena_plain.c
 SODIUM_LIBS := -lsodium
 endif
 
@@ -45,7 +45,7 @@ ALL_LIBS   = -Wl,--start-group $(LIBRARY) $(SODIUM_LIBS) -Wl,--end-group $(PKG_L
 # a receiver of the tests speaks TLS; libssl comes with libcrypto
 TEST_LIBS  = -lssl
 
-SOURCES := $(filter-out server/main.c server/auth/arena.c server/auth/arena_plain.c, \
+SOURCES := $(filter-out server/main.c server/password/arena.c server/password/arena_plain.c, \
              $(wildcard config/*.c background/*/*.c server/*.c server/*/*.c)) $(ARENA)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY := $(BUILD)/libtokenfirst.a

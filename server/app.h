@@ -12,10 +12,10 @@
 #include "background/store/committer.h"
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
-#include "server/auth/keys.h"
 #include "server/auth/login.h"
-#include "server/auth/password.h"
 #include "server/http/route.h"
+#include "server/password/password.h"
+#include "server/token/keys.h"
 
 struct app {
 	const struct config *config;

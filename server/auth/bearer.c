@@ -5,7 +5,7 @@
 
 #include "config/clock.h"
 #include "server/app.h"
-#include "server/auth/token.h"
+#include "server/token/token.h"
 
 const char *bearer_token(struct exchange *x)
 {

@@ -5,8 +5,8 @@
 #ifndef TOKENFIRST_SERVER_AUTH_BEARER_H
 #define TOKENFIRST_SERVER_AUTH_BEARER_H
 
-#include "server/auth/sessions.h"
-#include "server/auth/users.h"
+#include "server/accounts/sessions.h"
+#include "server/accounts/users.h"
 #include "server/http/route.h"
 
 /* The token of `Authorization: Bearer`; NULL: there is none. */

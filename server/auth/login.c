@@ -9,10 +9,10 @@
 #include "config/clock.h"
 #include "config/log.h"
 #include "config/utf8.h"
+#include "server/accounts/sessions.h"
+#include "server/accounts/users.h"
 #include "server/app.h"
-#include "server/auth/sessions.h"
-#include "server/auth/token.h"
-#include "server/auth/users.h"
+#include "server/token/token.h"
 
 enum { RETRY_SOON_MS = 1000, USER_AGENT_KEPT = 256 };
 

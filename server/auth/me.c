@@ -1,7 +1,7 @@
 #include "server/auth/me.h"
 
+#include "server/accounts/users.h"
 #include "server/auth/bearer.h"
-#include "server/auth/users.h"
 
 void me(struct exchange *x, struct request_thread *thread)
 {

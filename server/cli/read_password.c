@@ -14,8 +14,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "server/auth/password.h"
 #include "server/cli/cli.h"
+#include "server/password/password.h"
 
 enum { LINE_SIZE = LIMIT_PASSWORD + 1 };
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "server/auth/users.h"
+#include "server/accounts/users.h"
 #include "server/cli/cli.h"
 
 /* Reads and hashes; an exit code. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "server/auth/users.h"
+#include "server/accounts/users.h"
 #include "server/cli/cli.h"
 
 static void format_time(int64_t ms, char ret_text[32])

@@ -5,7 +5,7 @@
 #include "background/store/audit.h"
 #include "config/clock.h"
 #include "config/limits.h"
-#include "server/auth/users.h"
+#include "server/accounts/users.h"
 #include "server/ops/effects_command.h"
 
 /* The command line has hashed it; a password as such has no business here and is refused by its form. */

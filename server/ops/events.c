@@ -7,9 +7,9 @@
 #include "background/delivery/operate.h"
 #include "background/store/outbox.h"
 #include "config/clock.h"
+#include "server/accounts/users.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
-#include "server/auth/users.h"
 #include "server/ops/effects_json.h"
 
 /* One event's effects on their way into the answer. */

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "config/clock.h"
-#include "server/auth/password.h"
+#include "server/password/password.h"
 
 enum { CALLERS = 12, SLOTS = 2, ROUNDS = 3 };
 enum outcome { RIGHT, FULL, LATE, GONE, WRONG, OUTCOMES };

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "server/auth/arena.h"
+#include "server/password/arena.h"
 #include "tests/support/harness.h"
 
 enum { THREADS_MAX = 64 };

@@ -10,8 +10,8 @@
 #include "background/store/store.h"
 #include "config/clock.h"
 #include "config/log.h"
-#include "server/auth/keys.h"
-#include "server/auth/signing_key.h"
+#include "server/token/keys.h"
+#include "server/token/signing_key.h"
 
 static const enum token_alg algs[] = {TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256};
 

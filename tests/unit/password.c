@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "config/clock.h"
-#include "server/auth/arena.h"
-#include "server/auth/argon.h"
-#include "server/auth/password.h"
+#include "server/password/arena.h"
+#include "server/password/argon.h"
+#include "server/password/password.h"
 
 static struct config config;
 static struct metrics *metrics;

@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "server/auth/token.h"
+#include "server/token/token.h"
 
 static const unsigned char secret[32] = "0123456789abcdef0123456789abcde";
 

@@ -11,7 +11,7 @@
 
 #include "background/store/store.h"
 #include "config/clock.h"
-#include "server/auth/token.h"
+#include "server/token/token.h"
 
 enum { NOW = 1700000000 };
 

@@ -8,8 +8,8 @@
 
 #include "background/store/store.h"
 #include "config/clock.h"
-#include "server/auth/sessions.h"
-#include "server/auth/users.h"
+#include "server/accounts/sessions.h"
+#include "server/accounts/users.h"
 
 static char folder[64], url[128];
 static struct store *store;

@@ -12,7 +12,7 @@
  * Whether the client has left is asked when the hash would begin: then is the last moment at which
  * work can be saved, and under overload it is work for somebody who has given up.
  */
-#include "server/auth/password.h"
+#include "server/password/password.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,8 +29,8 @@
 
 #include "config/clock.h"
 #include "config/limits.h"
-#include "server/auth/arena.h"
-#include "server/auth/argon.h"
+#include "server/password/arena.h"
+#include "server/password/argon.h"
 
 /*
  * Measured with 2 hash threads on 2 cores, beside 2 busy threads of normal priority: about 93 hashes/s at nice 0, 70 at 3,

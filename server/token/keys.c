@@ -2,7 +2,7 @@
  * The keys of a store, loaded once. The current key is the newest of the configured algorithm; all others that are not
  * retired still verify, so that a change of algorithm, or a new key, invalidates no token that is out.
  */
-#include "server/auth/keys.h"
+#include "server/token/keys.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "config/limits.h"
 #include "config/log.h"
-#include "server/auth/signing_key.h"
+#include "server/token/signing_key.h"
 
 enum { REFRESH_SECRET_BYTES = 32 };
 

@@ -5,8 +5,8 @@
  * EdDSA keys are libsodium's; ES256 and RS256 (2048 bit) are OpenSSL's, stored as PKCS#8 DER.
  * The key id is the JWK thumbprint (RFC 7638).
  */
-#ifndef TOKENFIRST_SERVER_AUTH_KEYS_H
-#define TOKENFIRST_SERVER_AUTH_KEYS_H
+#ifndef TOKENFIRST_SERVER_TOKEN_KEYS_H
+#define TOKENFIRST_SERVER_TOKEN_KEYS_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "server/auth/arena.h"
+#include "server/password/arena.h"
 
 struct arena {
 	size_t size;

@@ -3,8 +3,8 @@
  *
  * How many run at once, and who waits, is password.c's business.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_ARGON_H
-#define TOKENFIRST_SERVER_AUTH_ARGON_H
+#ifndef TOKENFIRST_SERVER_PASSWORD_ARGON_H
+#define TOKENFIRST_SERVER_PASSWORD_ARGON_H
 
 #include <stdbool.h>
 #include <stddef.h>

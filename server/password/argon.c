@@ -1,4 +1,4 @@
-#include "server/auth/argon.h"
+#include "server/password/argon.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "config/limits.h"
-#include "server/auth/password.h"
+#include "server/password/password.h"
 
 static_assert((int)PASSWORD_HASH_SIZE == (int)crypto_pwhash_STRBYTES, "a hash fits its place");
 

@@ -3,7 +3,7 @@
  * strictness: the key is found by its id and says itself which algorithm it is for, nothing in a
  * token is believed before its signature holds, and every claim has one form (RFC 8725).
  */
-#include "server/auth/token.h"
+#include "server/token/token.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -8,8 +8,8 @@
  * Two implementations, chosen by the Makefile: arena.c, which needs the static libsodium and
  * the linker's --wrap, and arena_plain.c, where every hash maps its own memory. Results are the same.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_ARENA_H
-#define TOKENFIRST_SERVER_AUTH_ARENA_H
+#ifndef TOKENFIRST_SERVER_PASSWORD_ARENA_H
+#define TOKENFIRST_SERVER_PASSWORD_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,15 +6,15 @@
  * carry open timing advisories: strict and small. Verification pins type, key, the key's own algorithm,
  * issuer and audience (RFC 8725); header members other than alg, typ, kid are refused.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_TOKEN_H
-#define TOKENFIRST_SERVER_AUTH_TOKEN_H
+#ifndef TOKENFIRST_SERVER_TOKEN_TOKEN_H
+#define TOKENFIRST_SERVER_TOKEN_TOKEN_H
 
 #include <stdint.h>
 
 #include "config/buf.h"
 #include "config/id.h"
 #include "config/options.h"
-#include "server/auth/keys.h"
+#include "server/token/keys.h"
 
 struct token_claims {
 	char subject[ID_SIZE];	     /* users.public_id */

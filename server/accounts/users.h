@@ -4,8 +4,8 @@
  *
  * Functions with `writer` in their name's place of `db` run inside a commit job; the rest take any connection.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_USERS_H
-#define TOKENFIRST_SERVER_AUTH_USERS_H
+#ifndef TOKENFIRST_SERVER_ACCOUNTS_USERS_H
+#define TOKENFIRST_SERVER_ACCOUNTS_USERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include "background/store/db.h"
 #include "config/id.h"
 #include "config/limits.h"
-#include "server/auth/password.h"
+#include "server/password/password.h"
 
 struct user {
 	int64_t id;

@@ -8,8 +8,8 @@
  * Stored form: libsodium's "$argon2id$v=19$m=…,t=…,p=1$salt$hash" (RFC 9106; parameters after OWASP's
  * password storage cheat sheet: 19 MiB, t=2).
  */
-#ifndef TOKENFIRST_SERVER_AUTH_PASSWORD_H
-#define TOKENFIRST_SERVER_AUTH_PASSWORD_H
+#ifndef TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
+#define TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
 
 #include <stdbool.h>
 #include <stdint.h>

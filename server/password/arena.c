@@ -8,7 +8,7 @@
  * What is handed out is not zeroed: Argon2's first pass writes each block before it reads it
  * (RFC 9106 3.1.1 step 4 and 5), and the tests compare hashes in a dirty arena with stock ones.
  */
-#include "server/auth/arena.h"
+#include "server/password/arena.h"
 
 #include <assert.h>
 #include <sodium.h>

@@ -5,13 +5,13 @@
  * An algorithm is a `struct key_kind`, a table of functions on the kind's own state: ed25519.c
  * on libsodium, evp_key.c (ES256, RS256) on OpenSSL. Parsed once; constant, and used by all threads, from then on.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_SIGNING_KEY_H
-#define TOKENFIRST_SERVER_AUTH_SIGNING_KEY_H
+#ifndef TOKENFIRST_SERVER_TOKEN_SIGNING_KEY_H
+#define TOKENFIRST_SERVER_TOKEN_SIGNING_KEY_H
 
 #include <jansson.h>
 
 #include "config/buf.h"
-#include "server/auth/keys.h"
+#include "server/token/keys.h"
 
 enum { KEY_ID_SIZE = 44, PRIVATE_KEY_MAX = 8192 };
 

@@ -1,4 +1,4 @@
-#include "server/auth/signing_key.h"
+#include "server/token/signing_key.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "server/auth/sessions.h"
+#include "server/accounts/sessions.h"
 
 #include <string.h>
 

@@ -16,7 +16,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "server/auth/signing_key.h"
+#include "server/token/signing_key.h"
 
 enum { P256_BYTES = 32, ES256_SIGNATURE = 2 * P256_BYTES, RSA_BITS = 2048, RSA_BITS_MAX = SIGNATURE_MAX * 8 };
 

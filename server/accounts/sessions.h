@@ -3,8 +3,8 @@
  * process that owns the store, in order, from sessions_next_id: a token can so name its session before
  * the row is committed, and the row goes in by primary key.
  */
-#ifndef TOKENFIRST_SERVER_AUTH_SESSIONS_H
-#define TOKENFIRST_SERVER_AUTH_SESSIONS_H
+#ifndef TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
+#define TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "server/auth/users.h"
+#include "server/accounts/users.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "server/auth/token.h"
+#include "server/token/token.h"
 
 struct wire {
 	uint64_t session_id, generation; /* big-endian */

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "config/utf8.h"
-#include "server/auth/password.h"
-#include "server/auth/users.h"
+#include "server/accounts/users.h"
+#include "server/password/password.h"
 
 enum { LOCAL_PART_MAX = 64, LABEL_MAX = 63 }; /* RFC 5321 4.5.3.1.1, RFC 1035 2.3.4 */
 

@@ -5,7 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "server/auth/signing_key.h"
+#include "server/token/signing_key.h"
 
 struct ed25519 {
 	unsigned char secret[crypto_sign_SECRETKEYBYTES];

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/auth/signing_key.h"
+#include "server/token/signing_key.h"
 
 static_assert((int)KEY_ID_SIZE == (int)sodium_base64_ENCODED_LEN(
 					  crypto_hash_sha256_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
