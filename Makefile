@@ -11,7 +11,7 @@ WERROR   ?= -Werror
 VERSION  := 0.1.0
 Q        := $(if $(V),,@)
 
-PACKAGES := libmicrohttpd jansson libcurl sqlite3 libcrypto
+PACKAGES := libmicrohttpd jansson libcurl sqlite3 libcrypto liboath libutf8proc libcrypt
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wvla -Wformat=2 $(WERROR)
 CFLAGS   ?= -O2 -g
 DEFINES  := -D_GNU_SOURCE -DTOKENFIRST_VERSION='"$(VERSION)"'

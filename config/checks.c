@@ -81,6 +81,7 @@ void server_check(const struct option_scope *scope, const struct config *config)
 	check_file(scope, "tls.certificate", config->tls.certificate);
 	check_file(scope, "tls.key", config->tls.key);
 	warn_about_passwords(scope, config);
+	accounts_check(scope, config);
 }
 
 static const struct effect_type *find_type(const char *name)

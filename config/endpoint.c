@@ -100,6 +100,22 @@ const char *token_url_fault(const char *url)
 	return fault;
 }
 
+const char *origin_fault(const char *origin)
+{
+	const char *fault = url_fault(origin, URL_PUBLIC);
+	const char *host = strstr(origin, "://");
+
+	if (fault)
+		return fault;
+	if (!host || strchr(host + 3, '/'))
+		return "must have no path, not even a / at its end: browsers send none";
+	for (const char *c = origin; *c; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			return "must have no capital letters: browsers send none";
+	}
+	return NULL;
+}
+
 const char *scope_fault(const char *scope)
 {
 	char before = ' ';

@@ -54,17 +54,34 @@
 #define LIMIT_METRICS (4 << 20) /* bytes of /metrics; more is a 500 */
 
 /* accounts */
-#define LIMIT_USERNAME	   64	/* bytes */
-#define LIMIT_EMAIL	   254	/* bytes, RFC 5321 4.5.3.1.3 less the angle brackets */
-#define LIMIT_MAILBOX	   512	/* bytes of a sender with its display name */
-#define LIMIT_PASSWORD	   1024 /* bytes, UTF-8 */
-#define LIMIT_HASH_THREADS 256	/* hash threads, whatever password.slots says */
-#define LIMIT_TOKEN	   4096 /* bytes of a compact JWS that is looked at */
-#define LIMIT_TOKEN_SKEW_S 60	/* seconds by which a token may have been issued in our future */
+#define LIMIT_USERNAME		  64	      /* bytes */
+#define LIMIT_EMAIL		  254	      /* bytes, RFC 5321 4.5.3.1.3 less the angle brackets */
+#define LIMIT_MAILBOX		  512	      /* bytes of a sender with its display name */
+#define LIMIT_PASSWORD		  4096	      /* bytes of as many characters, UTF-8 */
+#define LIMIT_PASSWORD_CHARACTERS 1024	      /* a longer one is 400 before anything is hashed */
+#define LIMIT_PEPPERS		  4	      /* of which one is for new hashes */
+#define LIMIT_PEPPER		  16	      /* bytes that a pepper has at least */
+#define LIMIT_BLOCKLIST		  (64 << 20)  /* bytes of a blocklist; more is refused at start */
+#define LIMIT_BREACH_REPLY	  (256 << 10) /* bytes of a range; the answer is then taken for none */
+#define LIMIT_HASH_THREADS	  256	      /* hash threads, whatever password.slots says */
+#define LIMIT_TOKEN		  4096	      /* bytes of a compact JWS that is looked at */
+#define LIMIT_TOKEN_SKEW_S	  60	      /* seconds by which a token may have been issued in our future */
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */
 #define LIMIT_HASH_PASSES  20
 #define LIMIT_SIGNING_KEYS 32 /* not retired, in one store; more end the start of a server */
+
+#define LIMIT_RECOVERY_CODES	 10  /* made when a second factor is confirmed; each works once */
+#define LIMIT_TOTP_ISSUER	 64  /* bytes */
+#define LIMIT_USER_SESSIONS	 200 /* shown by /me/sessions: the latest */
+#define LIMIT_CIDRS		 64  /* in one option */
+#define LIMIT_ORIGINS		 64
+#define LIMIT_THROTTLE_ACCOUNTS	 65536 /* entries of each table of the throttle: at its bound the least grave goes */
+#define LIMIT_THROTTLE_ADDRESSES 65536
+#define LIMIT_FORWARDED_HOPS	 32   /* of a forwarding header that are looked at */
+#define LIMIT_IMPORT_LINE	 4096 /* bytes of a line of an import; longer ones are errors of it */
+#define LIMIT_IMPORT_BATCH	 200 /* lines that one command carries; they fit LIMIT_CONTROL_LINE by their own bounds */
+#define LIMIT_AUDIT_DETAIL	 1024 /* bytes of what an audit row says beyond its columns */
 
 /* events from elsewhere */
 #define LIMIT_EVENT_TYPE      64	 /* bytes */

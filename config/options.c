@@ -13,7 +13,10 @@
 #define HOUR   (3600 * SECOND)
 #define DAY    (24 * HOUR)
 
-static const char *const token_algs[] = {"EdDSA", "ES256", "RS256", NULL}; /* enum token_alg */
+static const char *const token_algs[] = {"EdDSA", "ES256", "RS256", NULL};    /* enum token_alg */
+static const char *const signup_modes[] = {"open", "invite", "closed", NULL}; /* enum signup_mode */
+static const char *const same_sites[] = {"Strict", "Lax", "None", NULL};
+static const char *const forwarded_headers[] = {"X-Forwarded-For", "Forwarded", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
 
@@ -103,6 +106,7 @@ static const struct option rows[] = {
 		.fallback = "30d",
 		AT(token.refresh_ttl_ms),
 		.doc = "life of a session that is not refreshed"},
+#include "config/options_accounts.def"
 	{.path = "background.workers",
 		.type = OPTION_NUMBER,
 		.min = 1,

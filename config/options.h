@@ -24,6 +24,7 @@ enum delivery { DELIVERY_INLINE, DELIVERY_FIRE_AND_FORGET, DELIVERY_DURABLE };
 enum on_full { ON_FULL_DROP, ON_FULL_SPILL };
 enum on_failure { ON_FAILURE_ANSWER, ON_FAILURE_REJECT };
 enum auth_type { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER, AUTH_OAUTH2 };
+enum signup_mode { SIGNUP_OPEN, SIGNUP_INVITE, SIGNUP_CLOSED };
 enum token_alg { TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256 };
 
 struct auth_config {
@@ -113,6 +114,7 @@ struct service_config {
 	char *token;  /* its bearer token */
 	char **types; /* event types that it may send: exact, "*", or a prefix "order.*" */
 	size_t type_count;
+	bool introspect; /* may ask POST /introspect about tokens */
 };
 
 struct crew_config {
@@ -127,24 +129,72 @@ struct config {
 	char *public_url;
 	struct {
 		int64_t memory_kib, passes, slots, queue, queue_timeout_ms;
+		int64_t min_length, max_length; /* of a new one, in characters after NFKC */
+		char *blocklist;		/* file; NULL: none */
+		char *breach_url;		/* NULL: nobody is asked */
+		int64_t breach_timeout_ms;
+		char **peppers; /* option "pepper": the first for new hashes; none: unpeppered */
+		size_t pepper_count;
 	} password;
 	struct {
 		enum token_alg alg;
 		char *issuer, *audience;
 		int64_t access_ttl_ms, refresh_ttl_ms;
+		int64_t absolute_ttl_ms;  /* of a session, however often it is refreshed */
+		int64_t refresh_grace_ms; /* a parent used again within it gives the same child */
+		int64_t admin_ttl_ms;	  /* of an administrator's rights after a login */
+		int64_t key_lead_ms;	  /* a new signing key is published so long before it signs */
 	} token;
+	struct {
+		enum signup_mode mode;
+	} signup;
+	struct {
+		int64_t verify_ttl_ms, reset_ttl_ms, invite_ttl_ms;
+		char *verify_path, *reset_path, *invite_path; /* below public_url */
+	} link;
+	struct {
+		char *issuer; /* never NULL after loading */
+		int64_t login_ttl_ms;
+	} totp;
+	struct {
+		bool enabled;
+		char **exempt; /* CIDRs */
+		size_t exempt_count;
+		struct {
+			int64_t free, first_ms, cap_ms, forget_ms, hard;
+		} account;
+		struct {
+			int64_t burst, per_minute;
+		} address;
+		struct {
+			int64_t per_hour;
+		} mail;
+	} throttle;
+	struct {
+		char **origins; /* as browsers send them: scheme://host[:port] */
+		size_t origin_count;
+		int64_t max_age_ms;
+	} cors;
+	struct {
+		bool enabled;
+		char *name, *same_site;
+	} cookie;
 	struct {
 		int64_t workers, drain_ms;
 		int64_t drain_delay_ms; /* between /health/ready turning 503 and the end of accepting */
 	} background;
 	struct {
 		int64_t delivered_ms, dead_ms; /* how long settled effects are kept */
+		int64_t sessions_ms;	       /* and sessions and links after their end */
 	} retention;
 	struct {
 		char *certificate, *key; /* PEM files; both or neither */
 	} tls;
 	struct {
 		int64_t loops, connections, header_bytes, body_bytes, header_timeout_ms, body_timeout_ms;
+		char **trusted_proxies; /* CIDRs */
+		size_t trusted_proxy_count;
+		char *forwarded_header; /* "X-Forwarded-For" or "Forwarded": the one that they write */
 	} http;
 	struct {
 		struct crew_config login, other;

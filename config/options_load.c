@@ -23,6 +23,21 @@ static int64_t count_cores(void)
 	return online > 0 ? online : 1;
 }
 
+/* What an authenticator app calls this server, unless it is told: the host of public_url, cut like any other. */
+static void name_totp_issuer(struct sources *sources, struct config *config)
+{
+	const char *host;
+
+	if (config->totp.issuer || !config->public_url)
+		return;
+	host = strstr(config->public_url, "://");
+	host = host ? host + 3 : config->public_url;
+	config->totp.issuer =
+		strndup(host, strcspn(host, ":/") < LIMIT_TOTP_ISSUER ? strcspn(host, ":/") : LIMIT_TOTP_ISSUER);
+	if (!config->totp.issuer)
+		sources->no_memory = true;
+}
+
 /* Values that follow from the machine or from others. */
 static void resolve(struct sources *sources, struct config *config)
 {
@@ -37,6 +52,7 @@ static void resolve(struct sources *sources, struct config *config)
 		if (!config->token.issuer)
 			sources->no_memory = true;
 	}
+	name_totp_issuer(sources, config);
 }
 
 static void fill(struct sources *sources, struct config *config)

@@ -24,6 +24,11 @@ static const struct option rows[] = {
 		AT(types),
 		.count_offset = offsetof(struct service_config, type_count),
 		.doc = "event types that it may send: order.created, order.* or *"},
+	{.path = "introspect",
+		.type = OPTION_BOOL,
+		.fallback = "false",
+		AT(introspect),
+		.doc = "whether it may ask about tokens (POST /introspect)"},
 };
 
 const struct option_table service_options = {rows, sizeof rows / sizeof rows[0]};

@@ -42,6 +42,7 @@ bool pattern_valid(const char *pattern);
 
 /* What no single row can say. Fields whose value was refused are NULL or hold their default. */
 void server_check(const struct option_scope *scope, const struct config *config);
+void accounts_check(const struct option_scope *scope, const struct config *config); /* a part of server_check */
 void effect_check(const struct option_scope *scope, const struct effect_config *effect);
 
 #endif

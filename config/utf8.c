@@ -36,6 +36,15 @@ bool utf8_valid(const char *text)
 	return true;
 }
 
+size_t utf8_count(const char *text)
+{
+	size_t count = 0;
+
+	for (size_t len; (len = utf8_character(text)) > 0; text += len)
+		count++;
+	return count;
+}
+
 void utf8_mend(char *text)
 {
 	while (*text) {

@@ -12,6 +12,9 @@ size_t utf8_character(const char *text);
 
 bool utf8_valid(const char *text);
 
+/* Characters of a valid text. */
+size_t utf8_count(const char *text);
+
 /* Puts a '?' in the place of every byte that belongs to no character: for what a stranger said and people are to read. */
 void utf8_mend(char *text);
 

@@ -9,12 +9,15 @@
 #include <stdbool.h>
 
 #include "background/delivery/pool.h"
+#include "background/effects/link.h"
 #include "background/store/committer.h"
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
 #include "server/auth/login.h"
+#include "server/auth/throttle.h"
 #include "server/http/route.h"
 #include "server/password/password.h"
+#include "server/password/policy.h"
 #include "server/token/keys.h"
 
 struct app {
@@ -24,7 +27,10 @@ struct app {
 	struct committer *committer;
 	struct pool *pool;
 	struct passwords *passwords;
+	struct policy *policy;
+	struct throttle *throttle;
 	struct keys *keys;
+	struct link_maker links;
 	struct login_metrics login_metrics;
 	atomic_bool draining;
 	atomic_int_fast64_t session_id; /* the last one handed out */

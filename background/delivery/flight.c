@@ -221,6 +221,7 @@ static int build(struct worker *worker, struct flight *flight, int64_t now_ms, c
 		.id = id,
 		.recipient = item->recipient,
 		.token = tokens != NULL ? tokens->text : NULL,
+		.links = item->target->links,
 		.now_ms = now_ms};
 	flight->token = tokens != NULL ? tokens->number : 0;
 	return effect_build(config, &input, transfer_request(flight->transfer), ret_why);

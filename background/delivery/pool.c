@@ -170,6 +170,12 @@ int pool_prepare(const struct config *config, struct store *store, struct commit
 	return err;
 }
 
+void pool_set_links(struct pool *pool, const struct link_maker *links)
+{
+	for (size_t i = 0; i < pool->target_count; i++)
+		pool->targets[i].links = links;
+}
+
 void pool_begin(struct pool *pool)
 {
 	for (size_t i = 0; i < pool->worker_count; i++)

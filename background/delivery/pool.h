@@ -28,6 +28,8 @@ struct pool;
 /* ERR_LIMIT: dispatch_most is beyond LIMIT_DISPATCH. */
 int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
 	struct pool **ret_pool) MUST_CHECK;
+/* How links in mails are made, before pool_begin; `links` must outlive the pool. Without it such mails can't be built. */
+void pool_set_links(struct pool *pool, const struct link_maker *links);
 /* Takes up what the outbox still owes, at once. */
 void pool_begin(struct pool *pool);
 /* Both. */

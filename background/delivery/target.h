@@ -52,6 +52,7 @@ enum target_saying { SAYING_BREAKER, SAYING_PAUSE, SAYING_COUNT };
 
 struct target {
 	const struct effect_config *config;
+	const struct link_maker *links; /* of the pool's owner; NULL: none; constant once deliveries begin */
 	const struct effect_kind *kind;
 	struct worker *worker; /* its owner */
 	size_t lane;	       /* index in that worker */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "background/effects/event.h"
+#include "background/effects/link.h"
 #include "config/buf.h"
 #include "config/options.h"
 
@@ -36,10 +37,11 @@ const char *effect_recipient(const struct effect_config *config, int part);
 /* One effect as it is to be sent. */
 struct effect_input {
 	const struct event *event;
-	const char *id;	       /* effect_id */
-	const char *recipient; /* effect_recipient, as the row has it; NULL or "": the configured default */
-	const char *token;     /* oauth2: the access token; NULL for all else */
-	int64_t now_ms;	       /* wall time of the attempt, for signatures alone */
+	const char *id;			/* effect_id */
+	const char *recipient;		/* effect_recipient, as the row has it; NULL or "": the configured default */
+	const char *token;		/* oauth2: the access token; NULL for all else */
+	const struct link_maker *links; /* for mails with a link: NULL makes those unbuildable */
+	int64_t now_ms;			/* wall time of the attempt, for signatures alone */
 };
 
 enum { REQUEST_HEADERS = 16 };

@@ -2,8 +2,9 @@
 
 int audit_add(struct db *writer, const struct audit_entry *entry)
 {
-	static const char sql[] = "INSERT INTO audit (at_ms, type, user_id, session_id, client, request_id)"
-				  " VALUES ($1, $2, $3, $4, $5, $6)";
+	static const char sql[] =
+		"INSERT INTO audit (at_ms, type, user_id, session_id, client, request_id, actor, detail)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 	struct db_statement *s = NULL;
 
 	int err = db_prepare(writer, sql, &s);
@@ -15,5 +16,7 @@ int audit_add(struct db *writer, const struct audit_entry *entry)
 	db_bind_int(s, 4, entry->session_id);
 	db_bind_text(s, 5, entry->client);
 	db_bind_text(s, 6, entry->request_id);
+	db_bind_text(s, 7, entry->actor ? entry->actor : "command");
+	db_bind_text(s, 8, entry->detail ? entry->detail : "{}");
 	return db_run(s);
 }

@@ -14,6 +14,9 @@ struct audit_entry {
 	const char *client;	/* address; "" for a command */
 	const char *request_id; /* "" for a command */
 	int64_t at_ms;		/* wall */
+	const char
+		*actor; /* who did it: "user", "admin:NAME", "service:NAME", "command", "server"; NULL is "command" */
+	const char *detail; /* a JSON object, compact, at most LIMIT_AUDIT_DETAIL bytes, no secret; NULL is "{}" */
 };
 
 /* Inside a commit job. */

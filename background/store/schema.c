@@ -132,8 +132,70 @@ static const char version_2[] =
 	"NULL);"
 	"INSERT INTO outbox_run (id, number, latest_ms) VALUES (1, 0, 0);";
 
+static const char version_3[] =
+	"ALTER TABLE users ADD COLUMN must_reset BIGINT NOT NULL DEFAULT 0;"
+	/* wrong passwords in a row; at throttle.account.hard the account is locked until a reset */
+	"ALTER TABLE users ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE users ADD COLUMN locked_ms BIGINT NOT NULL DEFAULT 0;"
+	/* raised by each change after which older proofs of who one is must not count */
+	"ALTER TABLE users ADD COLUMN credentials BIGINT NOT NULL DEFAULT 0;"
+	/* a deleted account stays as a stone without name or address, so that no number is given twice */
+	"ALTER TABLE users ADD COLUMN deleted_ms BIGINT NOT NULL DEFAULT 0;"
+
+	/* 0: the session is older than the column, and has but its sliding end */
+	"ALTER TABLE sessions ADD COLUMN absolute_ms BIGINT NOT NULL DEFAULT 0;"
+
+	/* what a mail's link is about; the token is made of the id (links.h). Of a signup it holds all of the account to be */
+	"CREATE TABLE links ("
+	" id INTEGER PRIMARY KEY,"
+	" purpose TEXT NOT NULL,"
+	" user_id BIGINT NOT NULL,"
+	" email TEXT NOT NULL,"
+	" username TEXT NOT NULL,"
+	" password TEXT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" expires_ms BIGINT NOT NULL,"
+	" used_ms BIGINT NOT NULL DEFAULT 0);"
+	"CREATE INDEX links_user ON links (user_id) WHERE user_id <> 0;"
+
+	/* confirmed_ms 0: shown to the user, and not in force yet */
+	"CREATE TABLE totp ("
+	" user_id INTEGER PRIMARY KEY,"
+	" secret BYTEA NOT NULL,"
+	" last_step BIGINT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" confirmed_ms BIGINT NOT NULL DEFAULT 0);"
+	"CREATE TABLE recovery_codes ("
+	" user_id BIGINT NOT NULL,"
+	" digest BYTEA NOT NULL,"
+	" used_ms BIGINT NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (user_id, digest));"
+
+	/* retired_ms may lie ahead: until then the key verifies */
+	"ALTER TABLE signing_keys ADD COLUMN active_ms BIGINT NOT NULL DEFAULT 0;"
+
+	"ALTER TABLE audit ADD COLUMN actor TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '{}';"
+	"CREATE INDEX audit_user ON audit (user_id, id);"
+	"CREATE INDEX audit_type ON audit (type, id);"
+
+	/* accounts on their way in: all of an import becomes accounts at once, or none */
+	"CREATE TABLE user_imports ("
+	" import TEXT NOT NULL,"
+	" line BIGINT NOT NULL,"
+	" public_id TEXT NOT NULL,"
+	" username TEXT NOT NULL,"
+	" username_key TEXT NOT NULL,"
+	" email TEXT,"
+	" email_key TEXT,"
+	" password TEXT NOT NULL,"
+	" admin BIGINT NOT NULL,"
+	" disabled BIGINT NOT NULL,"
+	" created_ms BIGINT NOT NULL,"
+	" PRIMARY KEY (import, line));";
+
 /* steps[n] leads from version n to n + 1 */
-static const char *const steps[] = {version_1, version_2};
+static const char *const steps[] = {version_1, version_2, version_3};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(struct db *writer, int64_t *ret_version)

@@ -90,10 +90,10 @@ int password_acceptable(const char *password, const char **ret_why)
 
 	if (len == 0)
 		*ret_why = "the password is empty";
-	else if (len > LIMIT_PASSWORD)
-		*ret_why = "the password is longer than 1024 bytes";
-	else if (!utf8_valid(password))
+	else if (len <= LIMIT_PASSWORD && !utf8_valid(password))
 		*ret_why = "the password is not valid UTF-8";
+	else if (len > LIMIT_PASSWORD || utf8_count(password) > LIMIT_PASSWORD_CHARACTERS)
+		*ret_why = "the password is longer than 1024 characters";
 	else
 		return 0;
 	return ERR_INVALID;

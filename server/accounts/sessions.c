@@ -22,8 +22,8 @@ int sessions_last_id(struct db *db, int64_t *ret_id)
 int sessions_add(struct db *writer, const struct session *session)
 {
 	static const char sql[] = "INSERT INTO sessions (id, user_id, generation, created_ms, refreshed_ms, "
-				  "expires_ms, revoked_ms, client, user_agent) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+				  "expires_ms, revoked_ms, client, user_agent, absolute_ms) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 	struct db_statement *s = NULL;
 	int err = db_prepare(writer, sql, &s);
 
@@ -38,6 +38,7 @@ int sessions_add(struct db *writer, const struct session *session)
 	db_bind_int(s, 7, session->revoked_ms);
 	db_bind_text(s, 8, session->client);
 	db_bind_text(s, 9, session->user_agent);
+	db_bind_int(s, 10, session->absolute_ms);
 	return db_run(s);
 }
 
@@ -58,11 +59,30 @@ int sessions_revoke(struct db *writer, int64_t id, int64_t now_ms)
 	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
 }
 
+int sessions_revoke_all(struct db *writer, int64_t user_id, int64_t except, int64_t now_ms, int64_t *ret_count)
+{
+	static const char sql[] =
+		"UPDATE sessions SET revoked_ms = $1 WHERE user_id = $2 AND revoked_ms = 0 AND id <> $3";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, user_id);
+	db_bind_int(s, 3, except);
+	err = db_run(s);
+	if (!err && ret_count)
+		*ret_count = db_changes(writer);
+	return err;
+}
+
 int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_owner *ret_owner)
 {
-	static const char sql[] = "SELECT users.id, users.public_id, users.disabled, sessions.revoked_ms, "
-				  "sessions.expires_ms FROM sessions JOIN users ON users.id = sessions.user_id "
-				  "WHERE sessions.id = $1";
+	static const char sql[] =
+		"SELECT users.id, users.public_id, users.disabled, sessions.revoked_ms, "
+		"sessions.expires_ms, users.admin FROM sessions JOIN users ON users.id = sessions.user_id "
+		"WHERE sessions.id = $1";
 	struct db_statement *s = NULL;
 	struct session_owner owner = {.live = false};
 	const char *public_id;
@@ -73,7 +93,9 @@ int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_own
 	db_bind_int(s, 1, id);
 	err = db_step(s);
 	if (err == 1) {
+		owner.session_id = id;
 		owner.user_id = db_int(s, 0);
+		owner.admin = db_int(s, 5) != 0;
 		public_id = db_text(s, 1);
 		owner.live = db_int(s, 2) == 0 && db_int(s, 3) == 0 && db_int(s, 4) > now_ms;
 		if (public_id && strlen(public_id) == ID_LENGTH) {

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USER_COLUMNS "id, public_id, username, email, password, admin, disabled, created_ms"
+#define USER_COLUMNS                                                                                                   \
+	"id, public_id, username, email, password, admin, disabled, created_ms, must_reset, locked_ms, failures, "     \
+	"credentials"
 
 enum { KEY_SIZE = LIMIT_EMAIL + 1 };
 
@@ -39,6 +41,10 @@ static int read_user(struct db_statement *s, struct user *ret_user)
 		.admin = db_int(s, 5) != 0,
 		.disabled = db_int(s, 6) != 0,
 		.created_ms = db_int(s, 7),
+		.must_reset = db_int(s, 8) != 0,
+		.locked = db_int(s, 9) != 0,
+		.failures = db_int(s, 10),
+		.credentials = db_int(s, 11),
 	};
 	int err = copy_text(user.public_id, sizeof(user.public_id), db_text(s, 1));
 
@@ -53,6 +59,18 @@ static int read_user(struct db_statement *s, struct user *ret_user)
 	return err;
 }
 
+static int read_one(struct db_statement *s, struct user *ret_user)
+{
+	int err = db_step(s);
+
+	if (err == 1)
+		err = read_user(s, ret_user);
+	else if (err == 0)
+		err = ERR_NOT_FOUND;
+	db_finish(s);
+	return err;
+}
+
 static int find(struct db *db, const char *sql, const char *key, struct user *ret_user)
 {
 	struct db_statement *s = NULL;
@@ -61,13 +79,7 @@ static int find(struct db *db, const char *sql, const char *key, struct user *re
 	if (err)
 		return err;
 	db_bind_text(s, 1, key);
-	err = db_step(s);
-	if (err == 1)
-		err = read_user(s, ret_user);
-	else if (err == 0)
-		err = ERR_NOT_FOUND;
-	db_finish(s);
-	return err;
+	return read_one(s, ret_user);
 }
 
 int users_find_by_username(struct db *db, const char *username, struct user *ret_user)
@@ -88,14 +100,26 @@ int users_find_by_email(struct db *db, const char *email, struct user *ret_user)
 
 int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE public_id = $1";
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE public_id = $1 AND deleted_ms = 0";
 
 	return find(db, sql, public_id, ret_user);
 }
 
+int users_find_by_id(struct db *db, int64_t id, struct user *ret_user)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE id = $1 AND deleted_ms = 0";
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, id);
+	return read_one(s, ret_user);
+}
+
 int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users ORDER BY username_key";
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE deleted_ms = 0 ORDER BY username_key";
 	struct db_statement *s = NULL;
 	struct user user;
 	int err = db_prepare(db, sql, &s);
@@ -149,62 +173,74 @@ int users_add(struct db *writer, struct user *user, int64_t now_ms)
 	return err;
 }
 
-static int revoke_sessions(struct db *writer, const char *username_key, int64_t now_ms)
+/* Runs an update of one account. */
+static int change(struct db *writer, struct db_statement *s)
 {
-	static const char sql[] = "UPDATE sessions SET revoked_ms = $1 WHERE revoked_ms = 0 AND user_id = "
-				  "(SELECT id FROM users WHERE username_key = $2)";
+	int err = db_run(s);
+
+	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
+}
+
+int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET disabled = $1, credentials = credentials + $1, updated_ms = $2 "
+				  "WHERE id = $3 AND deleted_ms = 0";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, disabled);
+	db_bind_int(s, 2, now_ms);
+	db_bind_int(s, 3, id);
+	return change(writer, s);
+}
+
+int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET must_reset = 1, credentials = credentials + 1, updated_ms = $1 "
+				  "WHERE id = $2 AND deleted_ms = 0";
 	struct db_statement *s = NULL;
 	int err = db_prepare(writer, sql, &s);
 
 	if (err)
 		return err;
 	db_bind_int(s, 1, now_ms);
-	db_bind_text(s, 2, username_key);
-	return db_run(s);
+	db_bind_int(s, 2, id);
+	return change(writer, s);
 }
 
-int users_set_disabled(struct db *writer, const char *username, bool disabled, int64_t now_ms)
+int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t now_ms)
 {
-	static const char sql[] = "UPDATE users SET disabled = $1, updated_ms = $2 WHERE username_key = $3";
+	static const char sql[] = "UPDATE users SET password = $1, must_reset = 0, failures = 0, locked_ms = 0, "
+				  "credentials = credentials + 1, updated_ms = $2 WHERE id = $3 AND deleted_ms = 0";
 	struct db_statement *s = NULL;
-	char key[KEY_SIZE];
-	int err;
+	int err = db_prepare(writer, sql, &s);
 
-	if (!fold(username, key))
-		return ERR_NOT_FOUND;
-	err = db_prepare(writer, sql, &s);
-	if (err)
-		return err;
-	db_bind_int(s, 1, disabled);
-	db_bind_int(s, 2, now_ms);
-	db_bind_text(s, 3, key);
-	err = db_run(s);
-	if (!err && db_changes(writer) == 0)
-		err = ERR_NOT_FOUND;
-	if (!err && disabled)
-		err = revoke_sessions(writer, key, now_ms);
-	return err;
-}
-
-int users_set_password(struct db *writer, const char *username, const char *hash, int64_t now_ms)
-{
-	static const char sql[] = "UPDATE users SET password = $1, updated_ms = $2 WHERE username_key = $3";
-	struct db_statement *s = NULL;
-	char key[KEY_SIZE];
-	int err;
-
-	if (!fold(username, key))
-		return ERR_NOT_FOUND;
-	err = db_prepare(writer, sql, &s);
 	if (err)
 		return err;
 	db_bind_text(s, 1, hash);
 	db_bind_int(s, 2, now_ms);
-	db_bind_text(s, 3, key);
-	err = db_run(s);
-	if (!err && db_changes(writer) == 0)
-		err = ERR_NOT_FOUND;
-	return err ? err : revoke_sessions(writer, key, now_ms);
+	db_bind_int(s, 3, id);
+	return change(writer, s);
+}
+
+int users_confirm(struct db *writer, const struct user *user)
+{
+	static const char sql[] = "SELECT disabled = 0 AND locked_ms = 0 AND deleted_ms = 0 AND credentials = $1 "
+				  "FROM users WHERE id = $2";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, user->credentials);
+	db_bind_int(s, 2, user->id);
+	err = db_step(s);
+	if (err >= 0)
+		err = err == 1 && db_int(s, 0) ? 0 : ERR_STALE;
+	db_finish(s);
+	return err;
 }
 
 int users_upgrade_password(struct db *writer, int64_t id, const char *old_hash, const char *hash, int64_t now_ms)

@@ -22,6 +22,10 @@ struct user {
 	char email[LIMIT_EMAIL + 1]; /* "": none */
 	char password[PASSWORD_HASH_SIZE];
 	bool admin, disabled;
+	bool must_reset;     /* its password may not be used any more */
+	bool locked;	     /* by too many failures (lockout.h), until its password is set anew */
+	int64_t failures;    /* wrong passwords in a row */
+	int64_t credentials; /* raised by each change after which older proofs of who one is must not count */
 	int64_t created_ms;
 };
 
@@ -33,14 +37,21 @@ int email_acceptable(const char *email, const char **ret_why) MUST_CHECK;
 int users_find_by_username(struct db *db, const char *username, struct user *ret_user) MUST_CHECK;
 int users_find_by_email(struct db *db, const char *email, struct user *ret_user) MUST_CHECK;
 int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user) MUST_CHECK;
+int users_find_by_id(struct db *db, int64_t id, struct user *ret_user) MUST_CHECK;
 int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg) MUST_CHECK;
 
 /* Writers. Adding fills in id and public_id; ERR_EXISTS for a taken name or address. */
 int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;
-int users_set_disabled(struct db *writer, const char *username, bool disabled,
-	int64_t now_ms) MUST_CHECK; /* also revokes sessions when disabling */
-int users_set_password(struct db *writer, const char *username, const char *hash,
-	int64_t now_ms) MUST_CHECK; /* also revokes sessions */
+/* ERR_NOT_FOUND: no such account (any more). What ends sessions is said by the caller: sessions_revoke_all. */
+int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now_ms) MUST_CHECK;
+int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
+/* `hash` is a stored form. It also takes back must_reset and the lock. */
+int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t now_ms) MUST_CHECK;
+/*
+ * Whether what a request has found of an account still holds as it commits: the account may log in, and its credentials are those of
+ * `user`. ERR_STALE: not.
+ */
+int users_confirm(struct db *writer, const struct user *user) MUST_CHECK;
 /* A rehash at login: only if the stored hash is still `old_hash`; ERR_STALE otherwise. Revokes nothing. */
 int users_upgrade_password(
 	struct db *writer, int64_t id, const char *old_hash, const char *hash, int64_t now_ms) MUST_CHECK;

@@ -1,47 +1,46 @@
 #include "server/auth/login.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "background/delivery/dispatch.h"
 #include "background/store/audit.h"
 #include "config/clock.h"
 #include "config/log.h"
-#include "config/utf8.h"
-#include "server/accounts/sessions.h"
-#include "server/accounts/users.h"
+#include "server/accounts/lockout.h"
+#include "server/accounts/totp.h"
 #include "server/app.h"
-#include "server/token/token.h"
+#include "server/auth/failure.h"
+#include "server/auth/grant.h"
+#include "server/auth/login_totp.h"
+#include "server/auth/throttle.h"
+#include "server/auth/work.h"
 
-enum { RETRY_SOON_MS = 1000, USER_AGENT_KEPT = 256 };
+enum { RETRY_SOON_MS = 1000 };
 
 /* One login under way. Nothing in it outlives login(). */
 struct attempt_to_login {
 	struct app *app;
 	struct exchange *x; /* NULL once answered */
-	char request_id[LIMIT_REQUEST_ID + 1], client[64], user_agent[USER_AGENT_KEPT + 1];
+	struct origin origin;
 	json_t *body;
 	const char *username, *email, *password; /* in `body` */
+	struct throttle_ticket ticket;
 	struct user user;
 	bool known;
 	struct password_check check;
-	struct token_claims claims;
-	struct session session;
-	struct buf access_token;
-	char refresh_token[REFRESH_TOKEN_SIZE];
-	struct event *event;
-	struct dispatch dispatch;
+	struct grant grant;
+	struct work work;
 	int64_t started_us, stage_us, inline_us;
 };
 
 void login_metrics_register(struct login_metrics *login_metrics, struct metrics *metrics)
 {
-	static const char *const stages[STAGE_COUNT] = {"stage=\"parse\"", "stage=\"lookup\"",
+	static const char *const stages[STAGE_COUNT] = {"stage=\"parse\"", "stage=\"throttle\"", "stage=\"lookup\"",
 		"stage=\"password_wait\"", "stage=\"password\"", "stage=\"token\"", "stage=\"commit\"",
 		"stage=\"inline\""};
 	static const char *const outcomes[LOGIN_OUTCOMES] = {"outcome=\"ok\"", "outcome=\"invalid_credentials\"",
-		"outcome=\"malformed\"", "outcome=\"shed\"", "outcome=\"unavailable\"", "outcome=\"rejected\""};
+		"outcome=\"malformed\"", "outcome=\"shed\"", "outcome=\"unavailable\"", "outcome=\"rejected\"",
+		"outcome=\"throttled\"", "outcome=\"second_factor\"", "outcome=\"reset_required\""};
 	for (size_t i = 0; i < STAGE_COUNT; i++)
 		login_metrics->stage_seconds[i] = metrics_histogram(metrics, "tokenfirst_login_stage_seconds",
 			"Where a login's time went.", &histogram_seconds, stages[i]);
@@ -52,21 +51,18 @@ void login_metrics_register(struct login_metrics *login_metrics, struct metrics 
 
 static void begin(struct attempt_to_login *l, struct exchange *x, struct app *app)
 {
-	const char *user_agent = exchange_header(x, "User-Agent");
 	*l = (struct attempt_to_login){.app = app, .x = x, .started_us = exchange_started_us(x)};
 	l->stage_us = l->started_us;
-	buf_init(&l->access_token, LIMIT_TOKEN);
-	(void)snprintf(l->request_id, sizeof(l->request_id), "%s", exchange_request_id(x));
-	(void)snprintf(l->client, sizeof(l->client), "%s", exchange_client(x));
-	(void)snprintf(l->user_agent, sizeof(l->user_agent), "%s", user_agent != NULL ? user_agent : "");
-	utf8_mend(
-		l->user_agent); /* what a client says of itself need not be UTF-8, and may be cut within a character */
+	origin_of(x, &l->origin);
+	work_init(&l->work, app, &l->origin);
+	grant_init(&l->grant, app);
 }
 
 static void release(struct attempt_to_login *l)
 {
-	event_unref(l->event);
-	buf_release(&l->access_token);
+	throttle_end(l->app->throttle, &l->ticket, THROTTLE_UNKNOWN);
+	work_release(&l->work);
+	grant_release(&l->grant);
 	json_decref(l->body);
 }
 
@@ -86,8 +82,8 @@ static void answered(struct attempt_to_login *l, enum login_outcome outcome)
 	int64_t took_us = clock_mono_us() - l->started_us;
 	l->x = NULL;
 	histogram_observe(l->app->login_metrics.duration_seconds[outcome], took_us);
-	if (l->event != NULL && outcome == LOGIN_OK)
-		event_cost_add(l->event, took_us - l->inline_us);
+	if (outcome == LOGIN_OK)
+		event_cost_add(l->work.event, took_us - l->inline_us);
 }
 
 static void refuse(
@@ -149,127 +145,34 @@ static int check_password(struct attempt_to_login *l)
 	return err;
 }
 
-static int make_tokens(struct attempt_to_login *l)
+/* The event and what it will cause, decided before anything is promised; then session, audit, event and effects, or none of them. */
+static int write_login(struct db *writer, void *arg)
 {
-	const struct config *config = l->app->config;
-	int64_t now_ms = clock_now_ms();
-	l->session = (struct session){
-		.id = atomic_fetch_add(&l->app->session_id, 1) + 1,
-		.user_id = l->user.id,
-		.generation = 1,
-		.created_ms = now_ms,
-		.refreshed_ms = now_ms,
-		.expires_ms = now_ms + config->token.refresh_ttl_ms,
-		.client = l->client,
-		.user_agent = l->user_agent,
-	};
-	/* token times are for other machines' clocks: the wall as it is now */
-	int64_t wall_ms = clock_wall_ms();
-	l->claims = (struct token_claims){
-		.session_id = l->session.id,
-		.issued_s = wall_ms / 1000,
-		.expires_s = (wall_ms + config->token.access_ttl_ms) / 1000,
-	};
-	memcpy(l->claims.subject, l->user.public_id, sizeof(l->claims.subject));
-	id_new(l->claims.token_id, wall_ms);
-	refresh_token_make(keys_refresh_secret(l->app->keys), l->session.id, l->session.generation, l->refresh_token);
-	return token_issue(config, keys_current(l->app->keys), &l->claims, &l->access_token);
-}
+	const struct attempt_to_login *l = arg;
+	int err = grant_write(writer, &l->grant);
 
-/* What effects will know of this login: event.h has the shape. */
-static char *event_data(const struct attempt_to_login *l)
-{
-	const char *email = l->user.email[0] != '\0' ? l->user.email : NULL;
-	json_t *data = json_pack("{s:{s:s, s:s, s:s?}, s:{s:s, s:s, s:s}}", "user", "id", l->user.public_id, "username",
-		l->user.username, "email", email, "request", "id", l->request_id, "ip", l->client, "user_agent",
-		l->user_agent);
-	char *text = data != NULL ? json_dumps(data, JSON_COMPACT) : NULL;
-	json_decref(data);
-	return text;
-}
-
-/* The event and what it will cause: decided, and room made, before anything is promised. */
-static int plan_effects(struct attempt_to_login *l)
-{
-	char id[ID_SIZE];
-	char *data = event_data(l);
-	if (data == NULL)
-		return ERR_MEMORY;
-	id_new(id, l->session.created_ms);
-	l->event = event_new(id, "user.login", l->user.public_id, data, l->user.id, exchange_traceparent(l->x),
-		l->session.created_ms);
-	free(data);
-	int err = l->event != NULL ? dispatch_plan(&l->dispatch, l->app->pool, l->event) : ERR_MEMORY;
-	if (err == 0)
-		dispatch_measure_cost(&l->dispatch);
+	if (err == 0 && l->user.failures > 0)
+		err = lockout_clear(writer, l->user.id);
 	return err;
-}
-
-/* On the committer's thread: session, audit, event and effects, or none of them. */
-static int write_login(struct db *db, void *arg)
-{
-	struct attempt_to_login *l = arg;
-	const struct audit_entry entry = {
-		.type = "user.login",
-		.user_id = l->user.id,
-		.session_id = l->session.id,
-		.client = l->client,
-		.request_id = l->request_id,
-		.at_ms = l->session.created_ms,
-	};
-	int err = sessions_add(db, &l->session);
-	if (err == 0)
-		err = audit_add(db, &entry);
-	return err == 0 ? dispatch_write(&l->dispatch, db) : err;
-}
-
-static void login_written(void *arg, int err)
-{
-	struct attempt_to_login *l = arg;
-	if (err == 0)
-		dispatch_committed(&l->dispatch);
 }
 
 static int commit(struct attempt_to_login *l)
 {
-	int err = plan_effects(l);
+	int err = work_plan(&l->work, "user.login", &l->user, NULL);
 	if (err != 0)
 		return err;
-	err = committer_run_then(l->app->committer, write_login, login_written, l);
-	if (err != 0)
-		dispatch_abandon(&l->dispatch);
-	return err;
-}
-
-static int write_revocation(struct db *db, void *arg)
-{
-	const struct attempt_to_login *l = arg;
-	return sessions_revoke(db, l->session.id, clock_now_ms());
+	dispatch_measure_cost(&l->work.dispatch);
+	l->work.audit.session_id = l->grant.session.id;
+	return work_commit(&l->work, write_login, l);
 }
 
 /* An inline effect that may refuse a login did: what was committed is taken back. */
 static void reject(struct attempt_to_login *l)
 {
-	if (committer_run(l->app->committer, write_revocation, l) != 0)
-		log_write(LOG_ERROR, "a rejected login's session could not be revoked; nobody holds its token",
-			LOG_STR("request_id", l->request_id), LOG_INT("session", l->session.id));
-	exchange_add_header(l->x, "X-Event-Id", l->event->id);
+	grant_revoke(&l->grant, &l->origin);
+	exchange_add_header(l->x, "X-Event-Id", work_event_id(&l->work));
 	refuse(l, LOGIN_REJECTED, 502, "effect_failed",
 		"Something that this login depends on failed. Try again later.");
-}
-
-static void answer(struct attempt_to_login *l)
-{
-	const struct config *config = l->app->config;
-	const char *email = l->user.email[0] != '\0' ? l->user.email : NULL;
-	json_t *body = json_pack("{s:s, s:s, s:I, s:s, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
-		l->access_token.data, "token_type", "Bearer", "expires_in",
-		(json_int_t)(config->token.access_ttl_ms / 1000), "refresh_token", l->refresh_token,
-		"refresh_expires_in", (json_int_t)(config->token.refresh_ttl_ms / 1000), "user", "id",
-		l->user.public_id, "username", l->user.username, "email", email, "event_id", l->event->id);
-	exchange_add_header(l->x, "X-Event-Id", l->event->id);
-	exchange_answer_json(l->x, 200, body);
-	answered(l, LOGIN_OK);
 }
 
 static void refuse_busy(struct attempt_to_login *l, int err)
@@ -279,6 +182,20 @@ static void refuse_busy(struct attempt_to_login *l, int err)
 	else
 		refuse(l, LOGIN_UNAVAILABLE, 503, "unavailable",
 			"Logins are not possible right now. Try again shortly.");
+}
+
+static void refuse_credentials(struct attempt_to_login *l)
+{
+	refuse(l, LOGIN_INVALID, 401, "invalid_credentials", "The username, email or password is not right.");
+}
+
+/* ERR_STALE: what was right as it was checked is not right any more. */
+static void refuse_uncommitted(struct attempt_to_login *l, int err)
+{
+	if (err == ERR_STALE)
+		refuse_credentials(l);
+	else
+		refuse_busy(l, ERR_STORE);
 }
 
 struct rehash {
@@ -305,6 +222,52 @@ static void upgrade_hash(const struct attempt_to_login *l)
 			LOG_STR("user", l->user.public_id), LOG_STR("reason", err_text(err)));
 }
 
+/* Whom a guess counts for: the name as it was given, so that nothing is told of whether there is such an account. */
+static int throttle(struct attempt_to_login *l)
+{
+	const char *name = l->username != NULL ? l->username : l->email;
+	int err = throttle_begin(l->app->throttle, l->x, THROTTLE_PASSWORD, name, &l->ticket);
+	if (err != 0)
+		answered(l, LOGIN_THROTTLED);
+	return err;
+}
+
+/*
+ * Disabled and locked are told only after the hash, and in the same words: no clock and no text tells accounts apart. What the
+ * failure counts for is written down after the answer.
+ */
+static bool admitted(struct attempt_to_login *l)
+{
+	if (l->check.matches && l->known && !l->user.disabled && !l->user.locked)
+		return true;
+	throttle_end(l->app->throttle, &l->ticket, THROTTLE_FAILED);
+	refuse_credentials(l);
+	failure_record(l->app, &l->origin, l->known ? &l->user : NULL, &l->ticket, "user.login_failed");
+	return false;
+}
+
+/* The password was right: whether there is more to be asked for. True: it has been answered. */
+static bool more_is_needed(struct attempt_to_login *l, struct db *db)
+{
+	enum totp_state second = TOTP_NONE;
+
+	if (totp_state(db, l->user.id, &second) != 0) {
+		refuse_busy(l, ERR_STORE);
+		return true;
+	}
+	if (second == TOTP_ACTIVE) {
+		login_totp_offer(l->x, l->app, &l->user);
+		answered(l, LOGIN_SECOND_FACTOR);
+		return true;
+	}
+	if (l->user.must_reset) {
+		refuse(l, LOGIN_RESET_REQUIRED, 403, "password_reset_required",
+			"This password may not be used any more: ask for a reset at /password/forgot.");
+		return true;
+	}
+	return false;
+}
+
 void login(struct exchange *x, struct request_thread *thread)
 {
 	struct attempt_to_login l;
@@ -313,6 +276,11 @@ void login(struct exchange *x, struct request_thread *thread)
 	begin(&l, x, thread->app);
 	err = parse(&l);
 	mark(&l, STAGE_PARSE);
+	if (err != 0)
+		goto done;
+
+	err = throttle(&l);
+	mark(&l, STAGE_THROTTLE);
 	if (err != 0)
 		goto done;
 
@@ -328,30 +296,31 @@ void login(struct exchange *x, struct request_thread *thread)
 		refuse_busy(&l, err);
 		goto done;
 	}
-	/* disabled is told only after the hash, and in the same words: no clock and no text tells accounts apart */
-	if (!l.check.matches || !l.known || l.user.disabled) {
-		refuse(&l, LOGIN_INVALID, 401, "invalid_credentials", "The username, email or password is not right.");
+	if (!admitted(&l))
 		goto done;
-	}
+	throttle_end(l.app->throttle, &l.ticket, THROTTLE_PASSED);
+	if (more_is_needed(&l, thread->db))
+		goto done;
 
-	err = make_tokens(&l);
+	err = grant_prepare(&l.grant, &l.user, &l.origin);
 	mark(&l, STAGE_TOKEN);
 	if (err == 0)
 		err = commit(&l);
 	mark(&l, STAGE_COMMIT);
 	if (err != 0) {
-		refuse_busy(&l, ERR_STORE);
+		refuse_uncommitted(&l, err);
 		goto done;
 	}
 
-	err = dispatch_inline(&l.dispatch);
+	err = work_inline(&l.work);
 	mark(&l, STAGE_INLINE);
 	if (err != 0) {
 		reject(&l);
 		goto done;
 	}
 
-	answer(&l);
+	grant_answer(&l.grant, l.x, l.body, work_event_id(&l.work));
+	answered(&l, LOGIN_OK);
 
 	/* the caller has its token; the rest is ours */
 	if (l.check.needs_rehash)

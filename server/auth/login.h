@@ -11,6 +11,7 @@
 
 enum login_stage {
 	STAGE_PARSE,
+	STAGE_THROTTLE,
 	STAGE_LOOKUP,
 	STAGE_PASSWORD_WAIT,
 	STAGE_PASSWORD,
@@ -22,11 +23,14 @@ enum login_stage {
 
 enum login_outcome {
 	LOGIN_OK,
-	LOGIN_INVALID,	   /* 401 */
-	LOGIN_MALFORMED,   /* 400 */
-	LOGIN_SHED,	   /* 503: too many hashes are waiting */
-	LOGIN_UNAVAILABLE, /* 503: the store can't write; 500 */
-	LOGIN_REJECTED,	   /* 502: an inline effect that may refuse a login did */
+	LOGIN_INVALID,	      /* 401 */
+	LOGIN_MALFORMED,      /* 400 */
+	LOGIN_SHED,	      /* 503: too many hashes are waiting */
+	LOGIN_UNAVAILABLE,    /* 503: the store can't write; 500 */
+	LOGIN_REJECTED,	      /* 502: an inline effect that may refuse a login did */
+	LOGIN_THROTTLED,      /* 429 */
+	LOGIN_SECOND_FACTOR,  /* 200: the password was right, a code is asked for */
+	LOGIN_RESET_REQUIRED, /* 403: it was right, and may not be used any more */
 	LOGIN_OUTCOMES
 };
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -181,6 +182,15 @@ static int start(struct service *service)
 	int err = pool_prepare(app->config, app->store, app->committer, app->metrics, &app->pool);
 	if (err != 0)
 		return failed("the delivery pool can't be started", err_text(err));
+	app->links.config = app->config;
+	memcpy(app->links.key, keys_secret(app->keys, SECRET_LINK), sizeof(app->links.key));
+	pool_set_links(app->pool, &app->links);
+	err = policy_new(app->config, app->metrics, &app->policy, why);
+	if (err != 0)
+		return failed("the rules for passwords can't be set up", why[0] != '\0' ? why : err_text(err));
+	err = throttle_new(app->config, app->metrics, &app->throttle);
+	if (err != 0)
+		return failed("the throttle can't be set up", err_text(err));
 	err = passwords_start(app->config, app->metrics, &app->passwords);
 	if (err != 0)
 		return failed("the hash threads can't be started", err_text(err));
@@ -305,6 +315,8 @@ static void stop(struct service *service)
 		log_write(LOG_INFO, "stopped", LOG_INT("delivered", totals.delivered), LOG_INT("kept", totals.kept),
 			LOG_INT("dropped", totals.dropped));
 	}
+	throttle_free(app->throttle);
+	policy_free(app->policy);
 	keys_free(app->keys);
 	store_close(app->store);
 	metrics_free(app->metrics);

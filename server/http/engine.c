@@ -92,7 +92,8 @@ static bool add_headers(const struct exchange *x, struct MHD_Response *response)
 	const struct reply *reply = &x->reply;
 	bool ok = MHD_add_response_header(response, "X-Request-Id", x->request_id) == MHD_YES;
 
-	ok = ok && MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES;
+	ok = ok &&
+	     MHD_add_response_header(response, "Cache-Control", reply->cache ? reply->cache : "no-store") == MHD_YES;
 	ok = ok && MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
 	if (reply->content_type[0])
 		ok = ok && MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;

@@ -123,6 +123,16 @@ json_t *exchange_json(struct exchange *x)
 	return NULL;
 }
 
+bool exchange_has_body(const struct exchange *x)
+{
+	return x->body.len > 0;
+}
+
+void exchange_cache(struct exchange *x, const char *cache_control)
+{
+	x->reply.cache = cache_control;
+}
+
 void exchange_add_header(struct exchange *x, const char *name, const char *value)
 {
 	size_t name_len = strlen(name), value_len = strlen(value);

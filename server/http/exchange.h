@@ -45,6 +45,18 @@ bool exchange_gone(const struct exchange *x);
  */
 json_t *exchange_json(struct exchange *x);
 
+/* Whether the request came with a body. */
+bool exchange_has_body(const struct exchange *x);
+/*
+ * A body of form fields (https://url.spec.whatwg.org/#urlencoded-parsing) as an object of texts, so that handlers read both
+ * kinds alike; one of JSON as exchange_json. 400 for a name that is there twice (RFC 6749 3.2) and bytes that are no UTF-8.
+ */
+json_t *exchange_form(struct exchange *x);
+/* A cookie of the request (RFC 6265 4.2), copied; free() it. NULL: absent, or there twice. */
+char *exchange_cookie(struct exchange *x, const char *name);
+
+/* Before the answer: what Cache-Control says in place of "no-store", static text. */
+void exchange_cache(struct exchange *x, const char *cache_control);
 /* Before the answer: an extra header (copied). Invalid or too many: ignored and logged, it is our bug. */
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 

@@ -24,7 +24,8 @@ struct reply {
 	size_t len;
 	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
 	size_t header_count;
-	bool close; /* the connection ends after it */
+	const char *cache; /* of Cache-Control; NULL: no-store */
+	bool close;	   /* the connection ends after it */
 };
 
 struct exchange {

@@ -226,16 +226,25 @@ bool guard_request_line_intact(
 	       only(target_end, version, "", 1) && only(version_end, next, "\r\n", 2);
 }
 
-bool guard_is_json(const char *value)
+static bool is_type(const char *value, const char *type)
 {
-	static const char type[] = "application/json";
-	size_t len = sizeof(type) - 1;
+	size_t len = strlen(type);
 
 	if (!value || strncasecmp(value, type, len) != 0)
 		return false;
 	value += len;
 	value += strspn(value, " \t");
 	return *value == '\0' || *value == ';';
+}
+
+bool guard_is_json(const char *value)
+{
+	return is_type(value, "application/json");
+}
+
+bool guard_is_form(const char *value)
+{
+	return is_type(value, "application/x-www-form-urlencoded");
 }
 
 bool guard_request_id(const char *value)

@@ -70,6 +70,8 @@ bool guard_request_line_intact(
 
 /* The media type is application/json, with or without parameters. `value` NULL: it is not. */
 bool guard_is_json(const char *value);
+/* The same for application/x-www-form-urlencoded. */
+bool guard_is_form(const char *value);
 
 /* Whether a request id can be taken over: 1 to LIMIT_REQUEST_ID of [A-Za-z0-9._-]. NULL: no. */
 bool guard_request_id(const char *value);

@@ -6,6 +6,7 @@
  */
 #include "server/http/intake.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,14 +91,27 @@ static bool routed(struct exchange *x)
 	return false;
 }
 
+static bool type_accepted(const struct exchange *x, enum body_kind kind, const struct guard_body *body)
+{
+	const char *type = engine_header((struct exchange *)(uintptr_t)x, "Content-Type");
+
+	if (kind == BODY_NONE || (kind == BODY_JSON_OPTIONAL && !body->chunked && body->length == 0))
+		return true;
+	return guard_is_json(type) || (kind == BODY_FORM && guard_is_form(type));
+}
+
 /* A body that can't be taken is refused with its connection, as its bytes are on their way. */
 static bool content_accepted(struct exchange *x, const struct guard_body *body)
 {
-	if (x->route->body && !guard_is_json(engine_header(x, "Content-Type"))) {
-		exchange_problem(x, 415, "unsupported_media_type", "The body must be application/json.");
+	const enum body_kind kind = x->route->body;
+
+	if (!type_accepted(x, kind, body)) {
+		exchange_problem(x, 415, "unsupported_media_type",
+			kind == BODY_FORM ? "The body must be application/x-www-form-urlencoded."
+					  : "The body must be application/json.");
 		return false;
 	}
-	if (body->chunked || (x->route->body && !body->has_length)) {
+	if (body->chunked || ((kind == BODY_JSON || kind == BODY_FORM) && !body->has_length)) {
 		x->reply.close = body->chunked;
 		exchange_problem(x, 411, "length_required", "The request needs a Content-Length.");
 		return false;

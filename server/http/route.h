@@ -29,12 +29,20 @@ enum crew_kind {
 };
 const char *crew_text(enum crew_kind crew); /* "loop", "login", "other": metric label */
 
+/* What a route takes: 415 for another type, 411 without Content-Length where a body must be. */
+enum body_kind {
+	BODY_NONE,	    /* what comes is read and not looked at */
+	BODY_JSON,	    /* application/json */
+	BODY_JSON_OPTIONAL, /* the same, or nothing at all */
+	BODY_FORM,	    /* application/x-www-form-urlencoded (exchange_form), or application/json */
+};
+
 struct route {
 	const char *method;
 	const char *path; /* "/events/{event_id}"; also the metric label */
 	enum crew_kind crew;
-	bool body; /* takes a JSON body: 411 without Content-Length, 415 for another type */
-	bool ops;  /* belongs to ops.listen where that is set */
+	enum body_kind body;
+	bool ops; /* belongs to ops.listen where that is set */
 	void (*handle)(struct exchange *x, struct request_thread *thread);
 };
 

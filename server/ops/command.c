@@ -5,6 +5,7 @@
 #include "background/store/audit.h"
 #include "config/clock.h"
 #include "config/limits.h"
+#include "server/accounts/sessions.h"
 #include "server/accounts/users.h"
 #include "server/ops/effects_command.h"
 
@@ -66,7 +67,9 @@ static int user_disable(struct db *writer, const json_t *arguments, json_t **ret
 		return ERR_INVALID;
 	err = users_find_by_username(writer, username, &user);
 	if (!err)
-		err = users_set_disabled(writer, username, true, now_ms);
+		err = users_set_disabled(writer, user.id, true, now_ms);
+	if (!err)
+		err = sessions_revoke_all(writer, user.id, 0, now_ms, NULL);
 	return err ? err : finish(writer, "user.disabled", &user, now_ms, ret_reply);
 }
 
@@ -82,7 +85,9 @@ static int user_passwd(struct db *writer, const json_t *arguments, json_t **ret_
 		return ERR_INVALID;
 	err = users_find_by_username(writer, username, &user);
 	if (!err)
-		err = users_set_password(writer, username, hash, now_ms);
+		err = users_set_password(writer, user.id, hash, now_ms);
+	if (!err)
+		err = sessions_revoke_all(writer, user.id, 0, now_ms, NULL);
 	return err ? err : finish(writer, "user.password_set", &user, now_ms, ret_reply);
 }
 

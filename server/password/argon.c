@@ -10,7 +10,7 @@
 #include "config/limits.h"
 #include "server/password/password.h"
 
-static_assert((int)PASSWORD_HASH_SIZE == (int)crypto_pwhash_STRBYTES, "a hash fits its place");
+static_assert((int)PASSWORD_HASH_SIZE >= (int)crypto_pwhash_STRBYTES, "a hash fits its place");
 
 struct argon_cost argon_cost_of(const struct config *config)
 {
@@ -48,7 +48,7 @@ static bool affordable(const struct argon_cost *cost, const char *stored)
 		memory_kib = LIMIT_HASH_MEMORY_KIB;
 	if (passes < LIMIT_HASH_PASSES)
 		passes = LIMIT_HASH_PASSES;
-	if (strlen(stored) >= PASSWORD_HASH_SIZE)
+	if (strlen(stored) >= crypto_pwhash_STRBYTES)
 		return false;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		const char *at = stored;

@@ -19,7 +19,7 @@
 
 struct passwords;
 
-enum { PASSWORD_HASH_SIZE = 128 }; /* crypto_pwhash_STRBYTES */
+enum { PASSWORD_HASH_SIZE = 512 }; /* of a stored form, and its NUL */
 
 int passwords_start(const struct config *config, struct metrics *metrics, struct passwords **ret_passwords) MUST_CHECK;
 void passwords_stop(struct passwords *passwords); /* NULL is fine; waiting callers get ERR_CLOSED */

@@ -12,13 +12,13 @@
 #include "config/log.h"
 #include "server/token/signing_key.h"
 
-enum { REFRESH_SECRET_BYTES = 32 };
+enum { SECRET_BYTES = 32 };
 
 struct keys {
 	struct signing_key *items[LIMIT_SIGNING_KEYS]; /* newest first, but the current one first of all */
 	size_t count;
 	char *jwks;
-	unsigned char refresh_secret[REFRESH_SECRET_BYTES];
+	unsigned char secrets[SECRET_COUNT][SECRET_BYTES];
 };
 
 static int read_key(struct db_statement *s, struct signing_key **ret_key)
@@ -115,6 +115,16 @@ static int load_secret(struct db *db, const char *name, unsigned char *secret, s
 	return found ? 0 : make_secret(db, name, secret, size);
 }
 
+static int load_secrets(struct db *db, struct keys *keys)
+{
+	static const char *const names[SECRET_COUNT] = {"refresh", "link", "login", "totp"};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < SECRET_COUNT; i++)
+		err = load_secret(db, names[i], keys->secrets[i], SECRET_BYTES);
+	return err;
+}
+
 static int save_key(struct db *db, const struct signing_key *key, int64_t now_ms)
 {
 	static const char sql[] = "INSERT INTO signing_keys (kid, alg, private, created_ms, retired_ms) "
@@ -193,7 +203,7 @@ int keys_load(struct db *writer, enum token_alg alg, int64_t now_ms, struct keys
 		if (!err)
 			err = choose_current(writer, alg, now_ms, keys);
 		if (!err)
-			err = load_secret(writer, "refresh", keys->refresh_secret, sizeof(keys->refresh_secret));
+			err = load_secrets(writer, keys);
 		if (!err)
 			err = db_commit(writer);
 		else
@@ -215,7 +225,7 @@ void keys_free(struct keys *keys)
 	for (size_t i = 0; i < keys->count; i++)
 		signing_key_free(keys->items[i]);
 	free(keys->jwks);
-	sodium_memzero(keys->refresh_secret, sizeof(keys->refresh_secret));
+	sodium_memzero(keys->secrets, sizeof(keys->secrets));
 	free(keys);
 }
 
@@ -238,7 +248,7 @@ const char *keys_jwks(const struct keys *keys)
 	return keys->jwks;
 }
 
-const unsigned char *keys_refresh_secret(const struct keys *keys)
+const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret)
 {
-	return keys->refresh_secret;
+	return keys->secrets[secret];
 }

@@ -40,7 +40,14 @@ int signing_key_verify(const struct signing_key *key, const void *message, size_
 /* {"keys":[…]} with public members only (RFC 7517, RFC 8037), rendered once. */
 const char *keys_jwks(const struct keys *keys);
 
-/* The 32-byte HMAC key for refresh tokens. */
-const unsigned char *keys_refresh_secret(const struct keys *keys);
+/* The server's own secret keys, 32 bytes each, one for each use (NIST SP 800-57 part 1, 5.2). Made at first start. */
+enum server_secret {
+	SECRET_REFRESH, /* refresh tokens */
+	SECRET_LINK,	/* links in mails */
+	SECRET_LOGIN,	/* what stands between the two steps of a login */
+	SECRET_TOTP,	/* encrypts second factors at rest */
+	SECRET_COUNT
+};
+const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef TOKENFIRST_SERVER_TOKEN_TOKEN_H
 #define TOKENFIRST_SERVER_TOKEN_TOKEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/buf.h"
@@ -21,6 +22,11 @@ struct token_claims {
 	char token_id[ID_SIZE];	     /* jti */
 	int64_t session_id;	     /* sid */
 	int64_t issued_s, expires_s; /* iat, exp: seconds since the epoch */
+	/*
+	 * scope "admin" (RFC 8693 4.2): an administrator's rights, which a login gives for token.admin_ttl and a refresh does not
+	 * renew. The account must still be an administrator's when it is used.
+	 */
+	bool admin;
 };
 
 /* iss, aud from the configuration; appends the token. */

@@ -97,7 +97,7 @@ Test(schema, version_1_is_brought_up_to_date)
 	check_migrated();
 	struct store *store = NULL;
 	cr_assert_eq(store_open(scratch.url, &store, why), 0, "%s", why);
-	cr_assert_eq(outbox_rows_number(store_writer(store), "SELECT version FROM schema_version"), 2);
+	cr_assert_eq(outbox_rows_number(store_writer(store), "SELECT version FROM schema_version"), 3);
 	store_close(store);
 }
 

@@ -45,7 +45,7 @@ Test(store, opens_closes_and_opens_again)
 	for (int i = 0; i < 2; i++) {
 		cr_assert_eq(store_open(scratch.url, &store, why), 0, "%s", why);
 		cr_assert_eq(store_reader(store, &reader), 0);
-		cr_assert_eq(number(reader, "SELECT version FROM schema_version"), 2);
+		cr_assert_eq(number(reader, "SELECT version FROM schema_version"), 3);
 		cr_assert_eq(number(reader, "SELECT count(*) FROM users"), 0);
 		db_close(reader);
 		store_close(store);

@@ -59,6 +59,7 @@ static void config_complete(json_t *config, const char *folder)
 	set_default(config, "listen", json_string("127.0.0.1:0"));
 	set_default(config, "store", json_sprintf("sqlite:%s/tokenfirst.db", folder));
 	set_default(config, "password", json_pack("{s:i, s:i}", "memory_kib", 64, "passes", 1));
+	set_default(config, "throttle", json_pack("{s:[s]}", "exempt", "127.0.0.0/8"));
 	json_object_foreach(json_object_get(config, "effects"), name, effect)
 	{
 		const char *type = json_string_value(json_object_get(effect, "type"));

@@ -8,7 +8,7 @@
  *   server_free(server);
  *
  * The configuration is completed where it says nothing: `listen` 127.0.0.1:0, `store` in the folder, password parameters
- * that cost next to nothing, and the repository's templates for effects of type email. The server's
+ * that cost next to nothing, a throttle that exempts 127.0.0.0/8, and the repository's templates for effects of type email. The server's
  * working directory is the folder. Whatever fails here fails the test, with the last lines of the server's log.
  *
  * One thread uses a server, the one that started it; the server dies with it. Only the log is read by a thread of its own.

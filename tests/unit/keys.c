@@ -187,7 +187,7 @@ Test(keys, made_once_and_found_again)
 	unsigned char secret[32];
 	char *jwks = strdup(keys_jwks(keys)), *kid = strdup(signing_key_id(keys_current(keys)));
 
-	memcpy(secret, keys_refresh_secret(keys), sizeof(secret));
+	memcpy(secret, keys_secret(keys, SECRET_REFRESH), sizeof(secret));
 	cr_expect_eq(sodium_is_zero(secret, sizeof(secret)), 0);
 	cr_expect_eq(keys_find(keys, kid), keys_current(keys));
 	cr_expect_null(keys_find(keys, "another"));
@@ -195,7 +195,7 @@ Test(keys, made_once_and_found_again)
 	again = load(TOKEN_EDDSA, 2000);
 	cr_expect_str_eq(keys_jwks(again), jwks);
 	cr_expect_str_eq(signing_key_id(keys_current(again)), kid);
-	cr_expect_arr_eq(keys_refresh_secret(again), secret, sizeof(secret));
+	cr_expect_arr_eq(keys_secret(again, SECRET_REFRESH), secret, sizeof(secret));
 	keys_free(again);
 	free(jwks);
 	free(kid);

@@ -356,7 +356,7 @@ Test(password, rules)
 		"\xf8\x88\x80\x80\x80", "abc\xe2\x82", "\xc3(", "\xf0\x8f\xbf\xbf"};
 	static const char *const good[] = {"x", "correct horse", "p\xc3\xa4sswort", "\xe2\x82\xac", "\xf0\x9f\x94\x91",
 		"\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "tab\tis fine"};
-	char text[LIMIT_PASSWORD + 2];
+	char text[LIMIT_PASSWORD_CHARACTERS + 2];
 	const char *why = NULL;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -364,10 +364,10 @@ Test(password, rules)
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		cr_expect_eq(password_acceptable(good[i], &why), 0, "%s", good[i]);
 	memset(text, 'x', sizeof(text));
-	text[LIMIT_PASSWORD] = '\0';
+	text[LIMIT_PASSWORD_CHARACTERS] = '\0';
 	cr_expect_eq(password_acceptable(text, &why), 0);
-	text[LIMIT_PASSWORD] = 'x';
-	text[LIMIT_PASSWORD + 1] = '\0';
+	text[LIMIT_PASSWORD_CHARACTERS] = 'x';
+	text[LIMIT_PASSWORD_CHARACTERS + 1] = '\0';
 	cr_expect_eq(password_acceptable(text, &why), ERR_INVALID);
 }
 

@@ -189,21 +189,23 @@ Test(users, disabling_revokes_sessions_of_that_user_only)
 	cr_assert_eq(add("bob", "", &bob), 0);
 	add_session(1, alice.id);
 	add_session(2, bob.id);
-	cr_assert_eq(users_set_disabled(db, "ALICE", true, 2000), 0);
+	cr_assert_eq(users_set_disabled(db, alice.id, true, 2000), 0);
+	cr_assert_eq(sessions_revoke_all(db, alice.id, 0, 2000, NULL), 0);
 	cr_assert_eq(users_find_by_username(db, "alice", &found), 0);
 	cr_expect(found.disabled);
 	cr_expect_not(live(1, 2000));
 	cr_expect(live(2, 2000));
-	cr_assert_eq(users_set_disabled(db, "alice", false, 3000), 0);
+	cr_assert_eq(users_set_disabled(db, alice.id, false, 3000), 0);
 	cr_expect_not(live(1, 3000), "a revoked session stays revoked");
 	add_session(3, alice.id);
 	cr_expect(live(3, 3000));
-	cr_expect_eq(users_set_disabled(db, "carol", true, 2000), ERR_NOT_FOUND);
+	cr_expect_eq(users_set_disabled(db, 4711, true, 2000), ERR_NOT_FOUND);
 }
 
-Test(users, a_new_password_revokes_sessions_and_an_upgrade_does_not)
+Test(users, a_new_password_ends_older_proofs_and_an_upgrade_does_not)
 {
 	struct user alice, found;
+	int64_t revoked = -1;
 
 	cr_assert_eq(add("alice", "", &alice), 0);
 	add_session(1, alice.id);
@@ -212,11 +214,17 @@ Test(users, a_new_password_revokes_sessions_and_an_upgrade_does_not)
 	cr_assert_eq(users_find_by_username(db, "alice", &found), 0);
 	cr_expect_str_eq(found.password, "better");
 	cr_expect(live(1, 2000));
-	cr_expect_eq(users_set_password(db, "Alice", "newest", 3000), 0);
+	cr_expect_eq(users_set_password(db, alice.id, "newest", 3000), 0);
+	add_session(2, alice.id);
+	cr_expect_eq(sessions_revoke_all(db, alice.id, 2, 3000, &revoked), 0);
+	cr_expect_eq(revoked, 1);
 	cr_assert_eq(users_find_by_username(db, "alice", &found), 0);
 	cr_expect_str_eq(found.password, "newest");
 	cr_expect_not(live(1, 3000));
-	cr_expect_eq(users_set_password(db, "carol", "newest", 3000), ERR_NOT_FOUND);
+	cr_expect(live(2, 3000), "the one that was to be kept");
+	cr_expect_eq(users_confirm(db, &alice), ERR_STALE, "its credentials are others now");
+	cr_expect_eq(users_confirm(db, &found), 0);
+	cr_expect_eq(users_set_password(db, 4711, "newest", 3000), ERR_NOT_FOUND);
 }
 
 Test(users, usernames)

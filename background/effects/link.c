@@ -1,0 +1,80 @@
+#include "background/effects/link.h"
+
+#include <endian.h>
+#include <sodium.h>
+#include <string.h>
+
+struct wire {
+	uint64_t id; /* big-endian */
+	unsigned char mac[crypto_auth_BYTES];
+};
+
+enum { VARIANT = sodium_base64_VARIANT_URLSAFE_NO_PADDING };
+
+static_assert(sizeof(struct wire) == 40, "no padding");
+static_assert((int)LINK_KEY_SIZE == (int)crypto_auth_KEYBYTES, "the secret is the key");
+static_assert(sodium_base64_ENCODED_LEN(sizeof(struct wire), VARIANT) <= LINK_TOKEN_SIZE, "a token fits");
+
+/* What is signed: the id, of a fixed length, and the purpose behind it. */
+static void sign(const unsigned char *key, const char *purpose, const struct wire *wire, unsigned char *ret_mac)
+{
+	crypto_auth_hmacsha512256_state state;
+
+	crypto_auth_hmacsha512256_init(&state, key, LINK_KEY_SIZE);
+	crypto_auth_hmacsha512256_update(&state, (const unsigned char *)&wire->id, sizeof(wire->id));
+	crypto_auth_hmacsha512256_update(&state, (const unsigned char *)purpose, strlen(purpose));
+	crypto_auth_hmacsha512256_final(&state, ret_mac);
+	sodium_memzero(&state, sizeof(state));
+}
+
+void link_token_make(
+	const unsigned char key[LINK_KEY_SIZE], const char *purpose, int64_t id, char ret_token[LINK_TOKEN_SIZE])
+{
+	struct wire wire = {.id = htobe64((uint64_t)id)};
+
+	sign(key, purpose, &wire, wire.mac);
+	sodium_bin2base64(ret_token, LINK_TOKEN_SIZE, (const unsigned char *)&wire, sizeof(wire), VARIANT);
+}
+
+int link_token_read(const unsigned char key[LINK_KEY_SIZE], const char *purpose, const char *token, int64_t *ret_id)
+{
+	unsigned char mac[crypto_auth_BYTES];
+	struct wire wire;
+	size_t len = 0;
+
+	if (sodium_base642bin((unsigned char *)&wire, sizeof(wire), token, strnlen(token, LINK_TOKEN_SIZE), NULL, &len,
+		    NULL, VARIANT) != 0 ||
+		len != sizeof(wire))
+		return ERR_DENIED;
+	sign(key, purpose, &wire, mac);
+	if (sodium_memcmp(mac, wire.mac, sizeof(mac)) != 0)
+		return ERR_DENIED;
+	*ret_id = (int64_t)be64toh(wire.id);
+	return 0;
+}
+
+static const char *path_of(const struct config *config, const char *purpose)
+{
+	if (strcmp(purpose, LINK_VERIFY) == 0)
+		return config->link.verify_path;
+	if (strcmp(purpose, LINK_RESET) == 0)
+		return config->link.reset_path;
+	return strcmp(purpose, LINK_INVITE) == 0 ? config->link.invite_path : NULL;
+}
+
+int link_url(const struct link_maker *maker, const char *purpose, int64_t id, struct buf *out)
+{
+	const char *path = path_of(maker->config, purpose);
+	size_t len = strlen(maker->config->public_url);
+	char token[LINK_TOKEN_SIZE];
+
+	if (!path)
+		return ERR_INVALID;
+	while (len > 0 && maker->config->public_url[len - 1] == '/')
+		len--;
+	link_token_make(maker->key, purpose, id, token);
+	buf_append(out, maker->config->public_url, len);
+	buf_printf(out, "%s#token=%s", path, token);
+	sodium_memzero(token, sizeof(token));
+	return buf_error(out);
+}

@@ -1,0 +1,41 @@
+/*
+ * Links in mails (DESIGN 10): what a link is about is a row of the table `links`; its token is that row's id under an HMAC,
+ * made when the mail is built. So neither an event, nor a stored effect, nor a dead letter holds one that can be used, and every
+ * attempt of one mail says the same.
+ *
+ * Pure. Any thread.
+ */
+#ifndef TOKENFIRST_BACKGROUND_EFFECTS_LINK_H
+#define TOKENFIRST_BACKGROUND_EFFECTS_LINK_H
+
+#include <stdint.h>
+
+#include "config/buf.h"
+#include "config/options.h"
+
+enum { LINK_TOKEN_SIZE = 56, LINK_KEY_SIZE = 32 }; /* base64url of 8 + 32 bytes, and the NUL */
+
+#define LINK_VERIFY "verify" /* an address, and the account that was asked for with it */
+#define LINK_RESET  "reset"  /* a password */
+#define LINK_INVITE "invite" /* an account for this address */
+
+/* What building a mail takes to make links. */
+struct link_maker {
+	unsigned char key[LINK_KEY_SIZE];
+	const struct config *config; /* public_url and link.…_path */
+};
+
+/* `purpose` is signed, so that a token for one can't be used for another. */
+void link_token_make(
+	const unsigned char key[LINK_KEY_SIZE], const char *purpose, int64_t id, char ret_token[LINK_TOKEN_SIZE]);
+/* 0 and the row's id, or ERR_DENIED. Compares in constant time. */
+int link_token_read(
+	const unsigned char key[LINK_KEY_SIZE], const char *purpose, const char *token, int64_t *ret_id) MUST_CHECK;
+
+/*
+ * public_url, the purpose's path, "#token=" and the token: in the fragment, which browsers send to nobody, neither in a request line nor in
+ * Referer. ERR_INVALID: no such purpose.
+ */
+int link_url(const struct link_maker *maker, const char *purpose, int64_t id, struct buf *out) MUST_CHECK;
+
+#endif

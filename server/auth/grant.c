@@ -1,0 +1,97 @@
+#include "server/auth/grant.h"
+
+#include <string.h>
+
+#include "config/clock.h"
+#include "config/log.h"
+#include "server/app.h"
+
+void grant_init(struct grant *grant, struct app *app)
+{
+	grant->app = app;
+	grant->user = NULL;
+	grant->session = (struct session){.id = 0};
+	buf_init(&grant->access_token, LIMIT_TOKEN);
+}
+
+void grant_release(struct grant *grant)
+{
+	buf_release(&grant->access_token);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int grant_prepare(struct grant *grant, const struct user *user, const struct origin *origin)
+{
+	const struct config *config = grant->app->config;
+	int64_t now_ms = clock_now_ms();
+	/* token times are for other machines' clocks: the wall as it is now */
+	int64_t wall_ms = clock_wall_ms();
+	int64_t ttl_ms = config->token.access_ttl_ms;
+
+	grant->user = user;
+	grant->session = (struct session){
+		.id = atomic_fetch_add(&grant->app->session_id, 1) + 1,
+		.user_id = user->id,
+		.generation = 1,
+		.created_ms = now_ms,
+		.refreshed_ms = now_ms,
+		.absolute_ms = now_ms + config->token.absolute_ttl_ms,
+		.expires_ms = now_ms + earlier(config->token.refresh_ttl_ms, config->token.absolute_ttl_ms),
+		.client = origin->client,
+		.user_agent = origin->user_agent,
+	};
+	/* an administrator's rights are for a while after a login, and so is a token that has them */
+	if (user->admin)
+		ttl_ms = earlier(ttl_ms, config->token.admin_ttl_ms);
+	grant->claims = (struct token_claims){
+		.session_id = grant->session.id,
+		.issued_s = wall_ms / 1000,
+		.expires_s = (wall_ms + ttl_ms) / 1000,
+		.admin = user->admin,
+	};
+	memcpy(grant->claims.subject, user->public_id, sizeof(grant->claims.subject));
+	id_new(grant->claims.token_id, wall_ms);
+	refresh_token_make(keys_secret(grant->app->keys, SECRET_REFRESH), grant->session.id, grant->session.generation,
+		grant->refresh_token);
+	return token_issue(config, keys_current(grant->app->keys), &grant->claims, &grant->access_token);
+}
+
+int grant_write(struct db *writer, const struct grant *grant)
+{
+	int err = users_confirm(writer, grant->user);
+
+	return err ? err : sessions_add(writer, &grant->session);
+}
+
+static int write_revocation(struct db *writer, void *arg)
+{
+	const struct grant *grant = arg;
+
+	return sessions_revoke(writer, grant->session.id, clock_now_ms());
+}
+
+void grant_revoke(const struct grant *grant, const struct origin *origin)
+{
+	if (committer_run(grant->app->committer, write_revocation, (void *)(uintptr_t)grant) != 0)
+		log_write(LOG_ERROR, "a rejected login's session could not be revoked; nobody holds its token",
+			LOG_STR("request_id", origin->request_id), LOG_INT("session", grant->session.id));
+}
+
+void grant_answer(const struct grant *grant, struct exchange *x, const json_t *body, const char *event_id)
+{
+	const struct user *user = grant->user;
+	const char *email = user->email[0] ? user->email : NULL;
+	json_t *answer = json_pack("{s:s, s:s, s:I, s:s, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
+		grant->access_token.data, "token_type", "Bearer", "expires_in",
+		(json_int_t)(grant->claims.expires_s - grant->claims.issued_s), "refresh_token", grant->refresh_token,
+		"refresh_expires_in", (json_int_t)((grant->session.expires_ms - grant->session.created_ms) / 1000),
+		"user", "id", user->public_id, "username", user->username, "email", email, "event_id", event_id);
+
+	(void)body;
+	exchange_add_header(x, "X-Event-Id", event_id);
+	exchange_answer_json(x, 200, answer);
+}

@@ -1,0 +1,40 @@
+/*
+ * A grant: the session that a login begins, with its access token and its refresh token, and the answer that hands them over. What every
+ * flow that ends in tokens has in common.
+ */
+#ifndef TOKENFIRST_SERVER_AUTH_GRANT_H
+#define TOKENFIRST_SERVER_AUTH_GRANT_H
+
+#include "server/accounts/sessions.h"
+#include "server/accounts/users.h"
+#include "server/auth/work.h"
+#include "server/token/token.h"
+
+struct grant {
+	struct app *app;
+	const struct user *user; /* borrowed */
+	struct session session;
+	struct token_claims claims;
+	struct buf access_token;
+	char refresh_token[REFRESH_TOKEN_SIZE];
+};
+
+void grant_init(struct grant *grant, struct app *app);
+void grant_release(struct grant *grant);
+
+/* Makes ids and tokens; nothing is written. Borrows user and origin. */
+int grant_prepare(struct grant *grant, const struct user *user, const struct origin *origin) MUST_CHECK;
+/*
+ * On the committer's thread: the session's row. ERR_STALE: since the password was checked, it was changed, or the account locked or
+ * disabled: that revoked all sessions, and this one must not come after it.
+ */
+int grant_write(struct db *writer, const struct grant *grant) MUST_CHECK;
+/* What was committed is taken back: an inline effect that may refuse a login did. */
+void grant_revoke(const struct grant *grant, const struct origin *origin);
+/*
+ * 200 with the tokens; `event_id` is the login's. `body` is the request's: with {"cookie": true}, and cookie.enabled, the refresh
+ * token goes into a cookie and not into the answer.
+ */
+void grant_answer(const struct grant *grant, struct exchange *x, const json_t *body, const char *event_id);
+
+#endif

@@ -1,0 +1,7 @@
+#include "server/ops/openapi.h"
+
+void openapi_show(struct exchange *x, struct request_thread *thread)
+{
+	(void)thread;
+	exchange_problem(x, 501, "not_implemented", "Not yet.");
+}
