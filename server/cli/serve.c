@@ -194,7 +194,7 @@ static int start(struct service *service)
 	err = passwords_start(app->config, app->metrics, &app->passwords);
 	if (err != 0)
 		return failed("the hash threads can't be started", err_text(err));
-	err = control_start(app->store, app->committer, app->pool, &service->control);
+	err = control_start(app, &service->control);
 	if (err != 0)
 		return failed("the command socket can't be opened",
 			err == ERR_LIMIT ? "the store's path is too long for a socket beside it" : why_of(err, text));

@@ -4,15 +4,16 @@
  * A command is a function of a transaction and its arguments. The running server runs it within a commit job
  * (control.h), or `tokenfirst user …` runs it itself when it owns the store: the same function either way, so it
  * may use nothing but the database. Where a running server has more to do than to change rows, the command has a second
- * function for that, of its pool.
+ * function for that, of its services.
  */
 #ifndef TOKENFIRST_SERVER_OPS_COMMAND_H
 #define TOKENFIRST_SERVER_OPS_COMMAND_H
 
 #include <jansson.h>
 
-#include "background/delivery/pool.h"
 #include "background/store/db.h"
+
+struct app;
 
 struct command {
 	const char *name;
@@ -22,7 +23,7 @@ struct command {
 	 */
 	int (*run)(struct db *writer, const json_t *arguments, json_t **ret_reply);
 	/* In a running server, in place of `run`; returns when it is durable. NULL: `run` is all. */
-	int (*live)(struct pool *pool, const json_t *arguments, json_t **ret_reply);
+	int (*live)(struct app *app, const json_t *arguments, json_t **ret_reply);
 };
 
 /*

@@ -18,14 +18,14 @@
 #include "config/clock.h"
 #include "config/limits.h"
 #include "config/log.h"
+#include "server/app.h"
 #include "server/ops/command.h"
 #include "server/ops/control_wire.h"
 
 enum { CONTROL_BACKLOG = 8, CONTROL_REST_MS = 100 };
 
 struct control {
-	struct committer *committer;
-	struct pool *pool;
+	struct app *app;
 	struct sockaddr_un address;
 	int listener;
 	int stop; /* an eventfd, readable once it is time to end */
@@ -73,9 +73,9 @@ static json_t *execute(struct control *control, const json_t *request)
 	if (!job.command || !json_is_object(arguments) || json_object_size(request) != 2)
 		err = ERR_INVALID;
 	else if (job.command->live)
-		err = job.command->live(control->pool, arguments, &job.reply);
+		err = job.command->live(control->app, arguments, &job.reply);
 	else
-		err = committer_run(control->committer, run_job, &job);
+		err = committer_run(control->app->committer, run_job, &job);
 	if (err) {
 		json_decref(job.reply);
 		log_write(LOG_WARN, "command failed", LOG_STR("command", job.command ? name : "unknown"),
@@ -145,18 +145,17 @@ static int bind_socket(struct control *control)
 	return listen(control->listener, CONTROL_BACKLOG) ? ERR_SYSTEM : 0;
 }
 
-int control_start(struct store *store, struct committer *committer, struct pool *pool, struct control **ret_control)
+int control_start(struct app *app, struct control **ret_control)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int err, keep;
 
 	if (!control)
 		return ERR_MEMORY;
-	control->committer = committer;
-	control->pool = pool;
+	control->app = app;
 	control->stop = eventfd(0, EFD_CLOEXEC);
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	err = control_address(store_socket_path(store), &control->address);
+	err = control_address(store_socket_path(app->store), &control->address);
 	if (!err && (control->stop < 0 || control->listener < 0))
 		err = ERR_SYSTEM;
 	if (!err)

@@ -5,6 +5,7 @@
 #include "background/store/pauses.h"
 #include "config/clock.h"
 #include "config/utf8.h"
+#include "server/app.h"
 #include "server/ops/effects_json.h"
 
 /* In a store without a server: all batches in the caller's transaction, since nobody waits for the writer. */
@@ -167,33 +168,33 @@ int effects_resume_store(struct db *writer, const json_t *arguments, json_t **re
 	return resume(writer, NULL, arguments, ret_reply);
 }
 
-int effects_replay_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+int effects_replay_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return run_change(&(struct effects_place){.pool = pool}, EFFECTS_REPLAY, arguments, ret_reply);
+	return run_change(&(struct effects_place){.pool = app->pool}, EFFECTS_REPLAY, arguments, ret_reply);
 }
 
-int effects_discard_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+int effects_discard_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return run_change(&(struct effects_place){.pool = pool}, EFFECTS_DISCARD, arguments, ret_reply);
+	return run_change(&(struct effects_place){.pool = app->pool}, EFFECTS_DISCARD, arguments, ret_reply);
 }
 
-int effects_pause_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+int effects_pause_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return pause(NULL, pool, arguments, ret_reply);
+	return pause(NULL, app->pool, arguments, ret_reply);
 }
 
-int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+int effects_resume_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return resume(NULL, pool, arguments, ret_reply);
+	return resume(NULL, app->pool, arguments, ret_reply);
 }
 
-int effects_targets_live(struct pool *pool, const json_t *arguments, json_t **ret_reply)
+int effects_targets_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
 	json_t *reply;
 
 	if (json_object_size(arguments) > 0)
 		return ERR_INVALID;
-	reply = effects_json_targets(pool);
+	reply = effects_json_targets(app->pool);
 	if (!reply)
 		return ERR_MEMORY;
 	*ret_reply = reply;

@@ -17,6 +17,8 @@
 #include "background/delivery/operate.h"
 #include "server/ops/selection.h"
 
+struct app;
+
 enum effects_change { EFFECTS_REPLAY, EFFECTS_DISCARD };
 
 /*
@@ -41,10 +43,10 @@ int effects_replay_store(struct db *writer, const json_t *arguments, json_t **re
 int effects_discard_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int effects_pause_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int effects_resume_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
-int effects_replay_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
-int effects_discard_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
-int effects_pause_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
-int effects_resume_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
-int effects_targets_live(struct pool *pool, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_replay_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_discard_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_pause_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_resume_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int effects_targets_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 
 #endif
