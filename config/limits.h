@@ -81,7 +81,11 @@
 #define LIMIT_FORWARDED_HOPS	 32   /* of a forwarding header that are looked at */
 #define LIMIT_IMPORT_LINE	 4096 /* bytes of a line of an import; longer ones are errors of it */
 #define LIMIT_IMPORT_BATCH	 200 /* lines that one command carries; they fit LIMIT_CONTROL_LINE by their own bounds */
-#define LIMIT_AUDIT_DETAIL	 1024 /* bytes of what an audit row says beyond its columns */
+#define LIMIT_AUDIT_DETAIL	 1024	/* bytes of what an audit row says beyond its columns */
+#define LIMIT_AUDIT_LOOK	 20000	/* rows that one page of the audit trail looks at, to find them */
+#define LIMIT_SEARCH_LOOK	 5000	/* accounts that one page of a search looks at */
+#define LIMIT_OVERVIEW_COUNT	 100000 /* what is counted for an overview; beyond it is "at least" */
+#define LIMIT_SHOWN_SESSIONS	 10000	/* the latest of an account, of which the live ones are counted */
 
 /* events from elsewhere */
 #define LIMIT_EVENT_TYPE      64	 /* bytes */

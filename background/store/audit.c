@@ -1,5 +1,20 @@
 #include "background/store/audit.h"
 
+#include <stdio.h>
+#include <string.h>
+
+void audit_detail(char ret_detail[AUDIT_DETAIL_SIZE], json_t *object)
+{
+	size_t len = object ? json_dumpb(object, ret_detail, LIMIT_AUDIT_DETAIL, JSON_COMPACT | JSON_ENSURE_ASCII) : 0;
+
+	if (len > LIMIT_AUDIT_DETAIL)
+		len = (size_t)snprintf(ret_detail, AUDIT_DETAIL_SIZE, "{\"omitted_bytes\":%zu}", len);
+	else if (len == 0)
+		len = (size_t)snprintf(ret_detail, AUDIT_DETAIL_SIZE, "{}");
+	ret_detail[len] = '\0';
+	json_decref(object);
+}
+
 int audit_add(struct db *writer, const struct audit_entry *entry)
 {
 	static const char sql[] =
@@ -7,6 +22,8 @@ int audit_add(struct db *writer, const struct audit_entry *entry)
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 	struct db_statement *s = NULL;
 
+	if (entry->detail && strlen(entry->detail) > LIMIT_AUDIT_DETAIL)
+		return ERR_INVALID;
 	int err = db_prepare(writer, sql, &s);
 	if (err != 0)
 		return err;

@@ -67,6 +67,12 @@ int db_release(struct db *db) MUST_CHECK;
 int db_rollback_to_savepoint(struct db *db) MUST_CHECK;
 
 /*
+ * From now on rows of this table can be added and read only: the engine itself fails an UPDATE or DELETE of one, whoever asks for
+ * it, with ERR_INVALID. Kept with the table; again is fine. `table` is a plain name.
+ */
+int db_protect(struct db *writer, const char *table) MUST_CHECK;
+
+/*
  * db_prepare → bind → db_step … → db_finish. A statement in use can't be prepared again
  * before db_finish. Binding keeps no copy of texts and blobs: they must live until db_finish.
  * Binding errors are kept and come out of the next db_step.

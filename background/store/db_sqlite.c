@@ -145,6 +145,20 @@ bool db_in_transaction(struct db *db)
 	return sqlite3_get_autocommit(db->handle) == 0;
 }
 
+int db_protect(struct db *db, const char *table)
+{
+	static const char form[] = "CREATE TRIGGER IF NOT EXISTS %s_not_changed BEFORE UPDATE ON %s"
+				   " BEGIN SELECT RAISE(ABORT, 'rows of %s are never changed'); END;"
+				   "CREATE TRIGGER IF NOT EXISTS %s_not_removed BEFORE DELETE ON %s"
+				   " BEGIN SELECT RAISE(ABORT, 'rows of %s are never removed'); END;";
+	char sql[512];
+
+	const int len = snprintf(sql, sizeof(sql), form, table, table, table, table, table, table);
+	if (len < 0 || (size_t)len >= sizeof(sql))
+		return ERR_LIMIT;
+	return db_execute(db, sql);
+}
+
 int db_savepoint(struct db *db)
 {
 	static const char sql[] = "SAVEPOINT one";

@@ -85,7 +85,7 @@ static int configure(struct db *db)
 		{SQLITE_DBCONFIG_DQS_DML, 0}, /* "name" is a column and never a text, as in other engines */
 		{SQLITE_DBCONFIG_DQS_DDL, 0},
 	};
-	char pragmas[256];
+	char pragmas[320];
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]) && code == SQLITE_OK; i++)
@@ -102,7 +102,7 @@ static int configure(struct db *db)
 	/* temporary tables in memory: no copy of a row in a world-readable folder */
 	snprintf(pragmas, sizeof(pragmas),
 		"PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
-		"PRAGMA journal_size_limit=%d; PRAGMA query_only=%s",
+		"PRAGMA recursive_triggers=ON; PRAGMA journal_size_limit=%d; PRAGMA query_only=%s",
 		LIMIT_DB_WAL, db->mode == DB_WRITER ? "OFF" : "ON");
 	int err = db_execute(db, pragmas);
 	if (err != 0 || db->mode == DB_READER)

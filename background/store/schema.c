@@ -176,8 +176,15 @@ static const char version_3[] =
 
 	"ALTER TABLE audit ADD COLUMN actor TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '{}';"
-	"CREATE INDEX audit_user ON audit (user_id, id);"
-	"CREATE INDEX audit_type ON audit (type, id);"
+	/* in the order of time, in which it is read: ids are not, where the clock has been set back */
+	"CREATE INDEX audit_at ON audit (at_ms, id);"
+	"CREATE INDEX audit_user ON audit (user_id, at_ms, id);"
+	"CREATE INDEX audit_type ON audit (type, at_ms, id);"
+
+	/* few among many, for an overview */
+	"CREATE INDEX users_disabled ON users (id) WHERE disabled <> 0 AND deleted_ms = 0;"
+	"CREATE INDEX users_locked ON users (id) WHERE locked_ms <> 0 AND deleted_ms = 0;"
+	"CREATE INDEX users_deleted ON users (id) WHERE deleted_ms <> 0;"
 
 	/* accounts on their way in: all of an import becomes accounts at once, or none */
 	"CREATE TABLE user_imports ("
@@ -195,7 +202,11 @@ static const char version_3[] =
 	" PRIMARY KEY (import, line));";
 
 /* steps[n] leads from version n to n + 1 */
-static const char *const steps[] = {version_1, version_2, version_3};
+static const struct step {
+	const char *sql;
+	const char *protects; /* a table whose rows are never changed; NULL: none */
+} steps[] = {{version_1, NULL}, {version_2, NULL}, {version_3, "audit"}};
+static const struct step step_0 = {version_0, NULL};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(struct db *writer, int64_t *ret_version)
@@ -230,12 +241,14 @@ static int set_version(struct db *writer, int64_t version)
 }
 
 /* `version` 0: leaves the number alone. */
-static int take_step(struct db *writer, const char *sql, int64_t version)
+static int take_step(struct db *writer, const struct step *step, int64_t version)
 {
 	int err = db_begin(writer);
 	if (err != 0)
 		return err;
-	err = db_execute(writer, sql);
+	err = db_execute(writer, step->sql);
+	if (err == 0 && step->protects != NULL)
+		err = db_protect(writer, step->protects);
 	if (err == 0 && version != 0)
 		err = set_version(writer, version);
 	if (err != 0) {
@@ -249,7 +262,7 @@ int schema_migrate_to(struct db *writer, int64_t last, char ret_why[256])
 {
 	int64_t version = 0;
 
-	int err = take_step(writer, version_0, 0);
+	int err = take_step(writer, &step_0, 0);
 	if (err == 0)
 		err = read_version(writer, &version);
 	if (err != 0) {
@@ -263,7 +276,7 @@ int schema_migrate_to(struct db *writer, int64_t last, char ret_why[256])
 		return ERR_STORE;
 	}
 	for (; version < last && version < VERSION; version++) {
-		err = take_step(writer, steps[version], version + 1);
+		err = take_step(writer, &steps[version], version + 1);
 		if (err != 0) {
 			snprintf(ret_why, 256, "migration to schema version %lld: %s", (long long)version + 1,
 				db_message(writer));
