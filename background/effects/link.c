@@ -15,6 +15,24 @@ static_assert(sizeof(struct wire) == 40, "no padding");
 static_assert((int)LINK_KEY_SIZE == (int)crypto_auth_KEYBYTES, "the secret is the key");
 static_assert(sodium_base64_ENCODED_LEN(sizeof(struct wire), VARIANT) <= LINK_TOKEN_SIZE, "a token fits");
 
+const char *link_purpose_of(const char *event_type)
+{
+	static const struct {
+		const char *event_type, *purpose;
+	} types[] = {
+		{"user.signup", LINK_VERIFY},
+		{"user.invited", LINK_INVITE},
+		{"user.password_forgot", LINK_RESET},
+		{"user.reset_required", LINK_RESET},
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(types[i].event_type, event_type) == 0)
+			return types[i].purpose;
+	}
+	return NULL;
+}
+
 /* What is signed: the id, of a fixed length, and the purpose behind it. */
 static void sign(const unsigned char *key, const char *purpose, const struct wire *wire, unsigned char *ret_mac)
 {

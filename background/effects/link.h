@@ -19,6 +19,9 @@ enum { LINK_TOKEN_SIZE = 56, LINK_KEY_SIZE = 32 }; /* base64url of 8 + 32 bytes,
 #define LINK_RESET  "reset"  /* a password */
 #define LINK_INVITE "invite" /* an account for this address */
 
+/* The purpose of the link that mails of a type of event have; NULL: they have none. A service can't send events of these types. */
+const char *link_purpose_of(const char *event_type);
+
 /* What building a mail takes to make links. */
 struct link_maker {
 	unsigned char key[LINK_KEY_SIZE];

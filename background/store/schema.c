@@ -151,11 +151,13 @@ static const char version_3[] =
 	" purpose TEXT NOT NULL,"
 	" user_id BIGINT NOT NULL,"
 	" email TEXT NOT NULL,"
+	" email_key TEXT NOT NULL,"
 	" username TEXT NOT NULL,"
 	" password TEXT NOT NULL,"
 	" created_ms BIGINT NOT NULL,"
 	" expires_ms BIGINT NOT NULL,"
 	" used_ms BIGINT NOT NULL DEFAULT 0);"
+	"CREATE INDEX links_email ON links (email_key) WHERE email_key <> '';"
 	"CREATE INDEX links_user ON links (user_id) WHERE user_id <> 0;"
 
 	/* confirmed_ms 0: shown to the user, and not in force yet */

@@ -8,16 +8,13 @@
 	"id, public_id, username, email, password, admin, disabled, created_ms, must_reset, locked_ms, failures, "     \
 	"credentials"
 
-enum { KEY_SIZE = LIMIT_EMAIL + 1 };
-
 static_assert(LIMIT_USERNAME <= LIMIT_EMAIL, "one size of key does for both");
 
-/* The key by which a name or an address is unique; false: longer than any there can be. */
-static bool fold(const char *text, char ret_key[KEY_SIZE])
+bool users_key(const char *text, char ret_key[USERS_KEY_SIZE])
 {
-	size_t len = strnlen(text, KEY_SIZE);
+	size_t len = strnlen(text, USERS_KEY_SIZE);
 
-	if (len == KEY_SIZE)
+	if (len == USERS_KEY_SIZE)
 		return false;
 	for (size_t i = 0; i <= len; i++)
 		ret_key[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
@@ -85,17 +82,17 @@ static int find(struct db *db, const char *sql, const char *key, struct user *re
 int users_find_by_username(struct db *db, const char *username, struct user *ret_user)
 {
 	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE username_key = $1";
-	char key[KEY_SIZE];
+	char key[USERS_KEY_SIZE];
 
-	return fold(username, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
+	return users_key(username, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
 }
 
 int users_find_by_email(struct db *db, const char *email, struct user *ret_user)
 {
 	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE email_key = $1";
-	char key[KEY_SIZE];
+	char key[USERS_KEY_SIZE];
 
-	return fold(email, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
+	return users_key(email, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
 }
 
 int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user)
@@ -143,17 +140,18 @@ int users_add(struct db *writer, struct user *user, int64_t now_ms)
 				  "admin, disabled, created_ms, updated_ms) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id";
 	struct db_statement *s = NULL;
-	char name_key[KEY_SIZE], email_key[KEY_SIZE], public_id[ID_SIZE];
+	char name_key[USERS_KEY_SIZE], email_key[USERS_KEY_SIZE];
 	bool has_email = user->email[0] != '\0';
 	int err;
 
-	if (!fold(user->username, name_key) || !fold(user->email, email_key))
+	if (!users_key(user->username, name_key) || !users_key(user->email, email_key))
 		return ERR_INVALID;
-	id_new(public_id, now_ms);
 	err = db_prepare(writer, sql, &s);
 	if (err)
 		return err;
-	db_bind_text(s, 1, public_id);
+	if (!user->public_id[0])
+		id_new(user->public_id, now_ms);
+	db_bind_text(s, 1, user->public_id);
 	db_bind_text(s, 2, user->username);
 	db_bind_text(s, 3, name_key);
 	db_bind_text(s, 4, has_email ? user->email : NULL);
@@ -166,7 +164,6 @@ int users_add(struct db *writer, struct user *user, int64_t now_ms)
 	if (err == 1) {
 		user->id = db_int(s, 0);
 		user->created_ms = now_ms;
-		memcpy(user->public_id, public_id, sizeof(public_id));
 		err = db_step(s); /* to its end, which completes the insert */
 	}
 	db_finish(s);

@@ -33,6 +33,10 @@ struct user {
 int username_acceptable(const char *username, const char **ret_why) MUST_CHECK;
 int email_acceptable(const char *email, const char **ret_why) MUST_CHECK;
 
+/* The key by which a name or an address is unique; false: longer than any there can be. */
+enum { USERS_KEY_SIZE = LIMIT_EMAIL + 1 };
+bool users_key(const char *text, char ret_key[USERS_KEY_SIZE]);
+
 /* ERR_NOT_FOUND leaves *ret_user untouched. */
 int users_find_by_username(struct db *db, const char *username, struct user *ret_user) MUST_CHECK;
 int users_find_by_email(struct db *db, const char *email, struct user *ret_user) MUST_CHECK;
@@ -40,7 +44,7 @@ int users_find_by_public_id(struct db *db, const char *public_id, struct user *r
 int users_find_by_id(struct db *db, int64_t id, struct user *ret_user) MUST_CHECK;
 int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg) MUST_CHECK;
 
-/* Writers. Adding fills in id and public_id; ERR_EXISTS for a taken name or address. */
+/* Writers. Adding fills in id, and public_id where it is ""; ERR_EXISTS for a taken name or address. */
 int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;
 /* ERR_NOT_FOUND: no such account (any more). What ends sessions is said by the caller: sessions_revoke_all. */
 int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now_ms) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "background/delivery/dispatch.h"
+#include "background/effects/link.h"
 #include "background/effects/payload.h"
 #include "background/store/idempotency.h"
 #include "background/store/outbox.h"
@@ -213,7 +214,8 @@ void events_accept(struct exchange *x, struct request_thread *thread)
 	h.service = service_authenticate(x, thread->app->config);
 	if (!h.service || read_body(&h) != 0 || read_key(&h) != 0)
 		goto done;
-	if (!service_may_send(h.service, h.type))
+	/* a mail of an event that has a link would be given a token that works: such events are ours alone */
+	if (!service_may_send(h.service, h.type) || link_purpose_of(h.type))
 		exchange_problem(x, 403, "type_not_allowed", "This service may not send events of this type.");
 	else
 		commit_and_answer(&h);
