@@ -78,7 +78,8 @@
 #define LIMIT_ORIGINS		 64
 #define LIMIT_THROTTLE_ACCOUNTS	 65536 /* entries of each table of the throttle: at its bound the least grave goes */
 #define LIMIT_THROTTLE_ADDRESSES 65536
-#define LIMIT_FORWARDED_HOPS	 32   /* of a forwarding header that are looked at */
+#define LIMIT_THROTTLE_LOOK_MS	 100 /* a guess that waits for others looks so often whether its client is still there */
+#define LIMIT_FORWARDED_HOPS	 32  /* of a forwarding header that are looked at */
 #define LIMIT_IMPORT_LINE	 4096 /* bytes of a line of an import; longer ones are errors of it */
 #define LIMIT_IMPORT_BATCH	 200 /* lines that one command carries; they fit LIMIT_CONTROL_LINE by their own bounds */
 #define LIMIT_AUDIT_DETAIL	 1024	/* bytes of what an audit row says beyond its columns */

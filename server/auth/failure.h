@@ -8,6 +8,9 @@
 #include "server/auth/throttle.h"
 #include "server/auth/work.h"
 
+/* At start, so that the counter of what is lost is there at 0. */
+void failure_register(struct metrics *metrics);
+
 /*
  * `user` NULL: nobody by that name, which is written down without the name. `type` is the audit row's. A ticket that is exempt counts
  * towards no lock. What can't be written is counted (tokenfirst_audit_lost_total) and logged.

@@ -10,8 +10,8 @@
  * being refused: a crowd that knows its password is served, a crowd that does not gets 429 without a hash.
  *
  * Accounts are told apart by the name as it was given (folded), whether there is such an account or not, so a 429 tells nothing.
- * The time for which failures delay the next attempt doubles up to a cap. What is remembered is bounded (LIMIT_THROTTLE_…):
- * at the bound the least grave entry of a set goes, and is counted.
+ * The time for which failures delay the next attempt doubles up to a cap (throttle_rules.h). What is remembered is bounded
+ * (LIMIT_THROTTLE_…): at the bound the least grave entry of a set goes, and is counted (throttle_table.h).
  *
  * NIST SP 800-63B-4 3.2.2's hard limit is kept with the account in the store: lockout.h.
  */
@@ -46,7 +46,7 @@ struct throttle_ticket {
 	bool held; /* a begin without its end */
 	bool exempt;
 	enum throttle_kind kind;
-	uint64_t account, address; /* keyed hashes */
+	uint64_t account, address; /* keyed hashes; 0: none */
 };
 
 int throttle_new(const struct config *config, struct metrics *metrics, struct throttle **ret_throttle) MUST_CHECK;
@@ -58,7 +58,14 @@ void throttle_free(struct throttle *throttle); /* NULL is fine */
  */
 int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, const char *name,
 	struct throttle_ticket *ret_ticket) MUST_CHECK;
-/* Once for each ticket; further calls do nothing. */
+/*
+ * The same without an answer: 0; ERR_LIMIT and after how long to try again; ERR_TIMEOUT: it waited for others' outcomes, and for too long;
+ * ERR_CLOSED: `gone(arg)` said meanwhile that nobody waits any more (NULL: never asked). `client` is a numeric address. Any thread.
+ */
+int throttle_admit(struct throttle *throttle, const char *client, enum throttle_kind kind, const char *name,
+	bool (*gone)(const void *arg), const void *arg, struct throttle_ticket *ret_ticket,
+	int64_t *ret_retry_ms) MUST_CHECK;
+/* Once for each ticket; further calls do nothing. Any thread. */
 void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enum throttle_outcome outcome);
 
 #endif

@@ -17,6 +17,7 @@
 #include "config/log.h"
 #include "server/accounts/sessions.h"
 #include "server/app.h"
+#include "server/auth/failure.h"
 #include "server/cli/cli.h"
 #include "server/http/http.h"
 #include "server/ops/control.h"
@@ -176,6 +177,7 @@ static int start(struct service *service)
 		return failed("can't start", err_text(ERR_MEMORY));
 	metrics_register_process(app->metrics);
 	login_metrics_register(&app->login_metrics, app->metrics);
+	failure_register(app->metrics);
 	if (start_store(app) != CLI_DONE)
 		return CLI_FAILED;
 
