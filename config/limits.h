@@ -105,10 +105,13 @@
 #define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
 #define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
 #define LIMIT_OUTBOX_BATCH	  500 /* rows that one job replays, discards or removes: logins share its transaction */
-#define LIMIT_OUTBOX_LOOK	  2000	   /* rows that it looks at, to find them */
-#define LIMIT_JANITOR_EVENTS	  25	   /* that the janitor removes in one job, with their rows */
-#define LIMIT_JANITOR_PAUSE_MS	  20	   /* between two batches that the janitor removes */
-#define LIMIT_JANITOR_FULL_MS	  3600000  /* between two rounds of the janitor through all events */
+#define LIMIT_OUTBOX_LOOK	  2000	  /* rows that it looks at, to find them */
+#define LIMIT_JANITOR_EVENTS	  25	  /* that the janitor removes in one job, with their rows */
+#define LIMIT_JANITOR_PAUSE_MS	  20	  /* between two batches that the janitor removes */
+#define LIMIT_JANITOR_FULL_MS	  3600000 /* between two rounds of the janitor through all events */
+#define LIMIT_SWEEP_ROWS	  100	  /* sessions, links and lines of imports that the janitor removes in one job */
+#define LIMIT_SWEEP_MS		  600000  /* between two rounds of it through all of them */
+#define LIMIT_IMPORT_MS		  86400000 /* after which the lines of an import that did not end are removed */
 #define LIMIT_IDEMPOTENCY_MS	  86400000 /* for which an Idempotency-Key stands for its event */
 
 /* commands to a running server */

@@ -166,6 +166,22 @@ static int forget_keys(struct janitor *j)
 	return 0;
 }
 
+/* 1: it is to end. */
+static int run_sweep(struct janitor *j)
+{
+	const struct janitor_sweep *sweep = &j->options.sweep;
+	int found = JANITOR_DONE;
+
+	while (sweep->look != NULL && (found = sweep->look(sweep->arg, j->reader)) > JANITOR_DONE) {
+		int err = found == JANITOR_WRITE ? committer_run(j->options.committer, sweep->write, sweep->arg) : 0;
+		if (err != 0)
+			return err;
+		if (stopped_within(j, found == JANITOR_WRITE ? LIMIT_JANITOR_PAUSE_MS : 1))
+			return 1;
+	}
+	return found;
+}
+
 static void *janitor_main(void *arg)
 {
 	struct janitor *j = arg;
@@ -175,6 +191,8 @@ static void *janitor_main(void *arg)
 		int err = remove_events(j);
 		if (err == 0)
 			err = forget_keys(j);
+		if (err == 0)
+			err = run_sweep(j);
 		if (err == 1 || err == ERR_CLOSED)
 			break;
 		if (err != 0)

@@ -59,6 +59,22 @@ int sessions_revoke(struct db *writer, int64_t id, int64_t now_ms)
 	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
 }
 
+int sessions_revoke_of(struct db *writer, int64_t user_id, int64_t id, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE sessions SET revoked_ms = $1 WHERE id = $2 AND user_id = $3 AND "
+				  "revoked_ms = 0 AND expires_ms > $1";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, id);
+	db_bind_int(s, 3, user_id);
+	err = db_run(s);
+	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
+}
+
 int sessions_revoke_all(struct db *writer, int64_t user_id, int64_t except, int64_t now_ms, int64_t *ret_count)
 {
 	static const char sql[] =
@@ -74,6 +90,164 @@ int sessions_revoke_all(struct db *writer, int64_t user_id, int64_t except, int6
 	err = db_run(s);
 	if (!err && ret_count)
 		*ret_count = db_changes(writer);
+	return err;
+}
+
+/* What a claim is judged by. */
+struct standing {
+	bool barred; /* its user may not come in */
+	int64_t generation, refreshed_ms, expires_ms, revoked_ms, absolute_ms;
+};
+
+static enum refresh_state judge(const struct standing *now, const struct refresh_claim *claim)
+{
+	/* a clock that was set back between two runs makes it negative: by more than the grace is as bad as too late */
+	int64_t since_ms = claim->now_ms - now->refreshed_ms;
+
+	if (now->barred || now->revoked_ms != 0 || now->expires_ms <= claim->now_ms ||
+		(now->absolute_ms != 0 && now->absolute_ms <= claim->now_ms) || claim->generation > now->generation)
+		return REFRESH_DEAD;
+	if (claim->generation == now->generation)
+		return REFRESH_ROTATED;
+	if (claim->generation == now->generation - 1 && since_ms < claim->grace_ms && -since_ms < claim->grace_ms)
+		return REFRESH_REPEATED;
+	return REFRESH_REUSED;
+}
+
+static int64_t next_end(const struct standing *now, const struct refresh_claim *claim)
+{
+	int64_t end_ms = claim->now_ms + claim->ttl_ms;
+
+	return now->absolute_ms != 0 && now->absolute_ms < end_ms ? now->absolute_ms : end_ms;
+}
+
+static int read_standing(
+	struct db_statement *s, const struct refresh_claim *claim, struct standing *now, struct refresh_result *result)
+{
+	const char *public_id = db_text(s, 1);
+
+	if (!public_id || strlen(public_id) != ID_LENGTH)
+		return ERR_STORE;
+	*now = (struct standing){
+		.barred = db_int(s, 2) != 0,
+		.generation = db_int(s, 3),
+		.refreshed_ms = db_int(s, 4),
+		.expires_ms = db_int(s, 5),
+		.revoked_ms = db_int(s, 6),
+		.absolute_ms = db_int(s, 7),
+	};
+	result->state = judge(now, claim);
+	result->user_id = db_int(s, 0);
+	memcpy(result->public_id, public_id, ID_SIZE);
+	result->generation = now->generation;
+	result->expires_ms = now->expires_ms;
+	if (result->state == REFRESH_ROTATED) {
+		result->generation++;
+		result->expires_ms = next_end(now, claim);
+	}
+	return 0;
+}
+
+int sessions_refresh_look(struct db *db, const struct refresh_claim *claim, struct refresh_result *ret_result)
+{
+	static const char sql[] = "SELECT users.id, users.public_id, users.disabled <> 0 OR users.locked_ms <> 0 OR "
+				  "users.deleted_ms <> 0, generation, refreshed_ms, expires_ms, revoked_ms, "
+				  "absolute_ms FROM sessions JOIN users ON users.id = sessions.user_id "
+				  "WHERE sessions.id = $1";
+	struct refresh_result result = {.state = REFRESH_DEAD};
+	struct db_statement *s = NULL;
+	struct standing now;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, claim->id);
+	err = db_step(s);
+	if (err == 1)
+		err = read_standing(s, claim, &now, &result);
+	db_finish(s);
+	if (!err)
+		*ret_result = result;
+	return err;
+}
+
+static int rotate(struct db *writer, const struct refresh_claim *claim, const struct refresh_result *result)
+{
+	static const char sql[] =
+		"UPDATE sessions SET generation = $1, refreshed_ms = $2, expires_ms = $3 WHERE id = $4";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, result->generation);
+	db_bind_int(s, 2, claim->now_ms);
+	db_bind_int(s, 3, result->expires_ms);
+	db_bind_int(s, 4, claim->id);
+	return db_run(s);
+}
+
+int sessions_refresh(struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result)
+{
+	struct refresh_result result;
+	int err = sessions_refresh_look(writer, claim, &result);
+
+	if (!err && result.state == REFRESH_ROTATED)
+		err = rotate(writer, claim, &result);
+	if (!err)
+		*ret_result = result;
+	return err;
+}
+
+int sessions_refresh_end(struct db *writer, const struct refresh_claim *claim)
+{
+	struct refresh_result result;
+	int err = sessions_refresh_look(writer, claim, &result);
+
+	if (!err)
+		err = result.state == REFRESH_REUSED ? sessions_revoke(writer, claim->id, claim->now_ms) : ERR_STALE;
+	return err;
+}
+
+static int read_session(struct db_statement *s, struct session *session)
+{
+	*session = (struct session){
+		.id = db_int(s, 0),
+		.user_id = db_int(s, 1),
+		.generation = db_int(s, 2),
+		.created_ms = db_int(s, 3),
+		.refreshed_ms = db_int(s, 4),
+		.expires_ms = db_int(s, 5),
+		.absolute_ms = db_int(s, 6),
+		.client = db_text(s, 7),
+		.user_agent = db_text(s, 8),
+	};
+	return session->client && session->user_agent ? 0 : ERR_MEMORY; /* the columns hold no null */
+}
+
+int sessions_list(struct db *db, int64_t user_id, int64_t now_ms, int64_t limit,
+	int (*row)(void *arg, const struct session *session), void *arg)
+{
+	static const char sql[] = "SELECT id, user_id, generation, created_ms, refreshed_ms, expires_ms, absolute_ms, "
+				  "client, user_agent FROM sessions WHERE user_id = $1 AND revoked_ms = 0 AND "
+				  "expires_ms > $2 ORDER BY id DESC LIMIT $3";
+	struct db_statement *s = NULL;
+	struct session session;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, user_id);
+	db_bind_int(s, 2, now_ms);
+	db_bind_int(s, 3, limit);
+	while ((err = db_step(s)) == 1) {
+		err = read_session(s, &session);
+		if (!err)
+			err = row(arg, &session);
+		if (err)
+			break;
+	}
+	db_finish(s);
 	return err;
 }
 

@@ -1,7 +1,12 @@
 /*
  * Sessions: one row by integer id, updated in place (DESIGN 10). Ids are handed out by the one
- * process that owns the store, in order, from sessions_next_id: a token can so name its session before
+ * process that owns the store, in order, above sessions_last_id: a token can so name its session before
  * the row is committed, and the row goes in by primary key.
+ *
+ * A session ends when it is revoked, when its sliding end (expires_ms) or its absolute end has come, whichever is first, or with its
+ * user. What has ended stays so. Ends are kept as times, though, so a wall clock that was set back while no server ran would
+ * open again what had run out after the time that it says now. Therefore sweep.h marks what runs out as revoked, each
+ * LIMIT_SWEEP_MS at the latest: what ended longer ago than that before a stop stays ended, whatever the clock says at the next start.
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
 #define TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
@@ -28,9 +33,60 @@ int sessions_last_id(struct db *db, int64_t *ret_id) MUST_CHECK;
 /* Writers. */
 int sessions_add(struct db *writer, const struct session *session) MUST_CHECK;
 int sessions_revoke(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
+/* The same for a live session of this user alone. ERR_NOT_FOUND: there is none such. */
+int sessions_revoke_of(struct db *writer, int64_t user_id, int64_t id, int64_t now_ms) MUST_CHECK;
 /* All live ones of a user but `except` (0: all of them); how many, if ret_count is not NULL. */
 int sessions_revoke_all(
 	struct db *writer, int64_t user_id, int64_t except, int64_t now_ms, int64_t *ret_count) MUST_CHECK;
+
+/*
+ * Refreshing by generation (DESIGN 10, RFC 9700 4.14.2). A row has one generation, the current one; its token may be used once
+ * and raises it. Whoever brings the one before, shortly after, did not hear the answer, or came at the same time as another of its own:
+ * the same successor is given again and nothing is written. Anything older has been used twice, by the user and by a thief, and nobody knows who is
+ * who: the session must end.
+ */
+struct refresh_claim {
+	int64_t id, generation; /* as the token says */
+	int64_t now_ms;		/* one time for all that is asked about this claim */
+	int64_t grace_ms;	/* token.refresh_grace */
+	int64_t ttl_ms;		/* token.refresh_ttl */
+};
+
+enum refresh_state {
+	REFRESH_DEAD, /* revoked, run out, unknown, of a generation that isn't yet; its user is disabled, locked or deleted */
+	REFRESH_ROTATED,  /* the current generation: it is the next one's turn now */
+	REFRESH_REPEATED, /* the one before, and the rotation is less than the grace ago */
+	REFRESH_REUSED,	  /* the one before and later than that, or an older one */
+};
+
+struct refresh_result {
+	enum refresh_state state;
+	/* but for REFRESH_DEAD: */
+	int64_t user_id;
+	char public_id[ID_SIZE];
+	int64_t generation; /* of the token to be handed out; REFRESH_REUSED: the current one */
+	int64_t expires_ms; /* of the session from now on */
+};
+
+/* What would become of a claim; writes nothing. A claim goes from rotated to repeated to reused, and from each to dead; not back. */
+int sessions_refresh_look(
+	struct db *db, const struct refresh_claim *claim, struct refresh_result *ret_result) MUST_CHECK;
+/*
+ * Writers: one step, within one commit job. REFRESH_ROTATED has been written: generation + 1, refreshed_ms, and the sliding end, which
+ * goes no further than the absolute one. All else has changed nothing: of a reuse the caller makes a unit of work, with
+ * sessions_refresh_end as what it writes.
+ */
+int sessions_refresh(
+	struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result) MUST_CHECK;
+/* Revokes the session of a claim that is a reuse. ERR_STALE: it is none any more, since the session has ended. */
+int sessions_refresh_end(struct db *writer, const struct refresh_claim *claim) MUST_CHECK;
+
+/*
+ * The live sessions of a user, the newest first, at most `limit`; their texts are borrowed until `row` returns. What `row` returns other
+ * than 0 ends it and is returned.
+ */
+int sessions_list(struct db *db, int64_t user_id, int64_t now_ms, int64_t limit,
+	int (*row)(void *arg, const struct session *session), void *arg) MUST_CHECK;
 
 /* Whether the session is live, and whose it is (one lookup by two primary keys). ERR_NOT_FOUND. */
 struct session_owner {

@@ -16,6 +16,7 @@
 #include "config/limits.h"
 #include "config/log.h"
 #include "server/accounts/sessions.h"
+#include "server/accounts/sweep.h"
 #include "server/app.h"
 #include "server/auth/failure.h"
 #include "server/cli/cli.h"
@@ -36,7 +37,8 @@ struct service {
 	struct http *http;
 	struct control *control;
 	struct janitor *janitor;
-	int64_t owed; /* as the server started */
+	struct sweep sweep; /* the janitor's */
+	int64_t owed;	    /* as the server started */
 };
 
 static void block_signals(sigset_t *set)
@@ -135,12 +137,17 @@ static void removed(void *arg, const struct outbox_tally *tally)
 	pool_removed(arg, tally);
 }
 
+static int64_t shorter(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static int start_janitor(struct service *service)
 {
 	const struct config *config = service->app.config;
-	int64_t shorter_ms = config->retention.delivered_ms < config->retention.dead_ms ? config->retention.delivered_ms
-											: config->retention.dead_ms;
-	int64_t interval_ms = shorter_ms / JANITOR_ROUNDS;
+	int64_t interval_ms = shorter(shorter(config->retention.delivered_ms, config->retention.dead_ms),
+				      config->retention.sessions_ms) /
+			      JANITOR_ROUNDS;
 	const struct janitor_options options = {
 		.store = service->app.store,
 		.committer = service->app.committer,
@@ -152,7 +159,9 @@ static int start_janitor(struct service *service)
 							       : interval_ms,
 		.removed = removed,
 		.arg = service->app.pool,
+		.sweep = {.look = sweep_look, .write = sweep_write, .arg = &service->sweep},
 	};
+	sweep_init(&service->sweep, service->app.metrics, config->retention.sessions_ms);
 	return janitor_start(&options, &service->janitor);
 }
 
