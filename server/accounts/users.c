@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USER_COLUMNS                                                                                                   \
-	"id, public_id, username, email, password, admin, disabled, created_ms, must_reset, locked_ms, failures, "     \
-	"credentials"
+#include "server/accounts/users_internal.h"
 
 static_assert(LIMIT_USERNAME <= LIMIT_EMAIL, "one size of key does for both");
 
@@ -31,7 +29,7 @@ static int copy_text(char *to, size_t size, const char *from)
 	return 0;
 }
 
-static int read_user(struct db_statement *s, struct user *ret_user)
+int users_read(struct db_statement *s, struct user *ret_user)
 {
 	struct user user = {
 		.id = db_int(s, 0),
@@ -61,7 +59,7 @@ static int read_one(struct db_statement *s, struct user *ret_user)
 	int err = db_step(s);
 
 	if (err == 1)
-		err = read_user(s, ret_user);
+		err = users_read(s, ret_user);
 	else if (err == 0)
 		err = ERR_NOT_FOUND;
 	db_finish(s);
@@ -81,7 +79,7 @@ static int find(struct db *db, const char *sql, const char *key, struct user *re
 
 int users_find_by_username(struct db *db, const char *username, struct user *ret_user)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE username_key = $1";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE username_key = $1 AND deleted_ms = 0";
 	char key[USERS_KEY_SIZE];
 
 	return users_key(username, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
@@ -89,7 +87,7 @@ int users_find_by_username(struct db *db, const char *username, struct user *ret
 
 int users_find_by_email(struct db *db, const char *email, struct user *ret_user)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE email_key = $1";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE email_key = $1 AND deleted_ms = 0";
 	char key[USERS_KEY_SIZE];
 
 	return users_key(email, key) ? find(db, sql, key, ret_user) : ERR_NOT_FOUND;
@@ -97,14 +95,14 @@ int users_find_by_email(struct db *db, const char *email, struct user *ret_user)
 
 int users_find_by_public_id(struct db *db, const char *public_id, struct user *ret_user)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE public_id = $1 AND deleted_ms = 0";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE public_id = $1 AND deleted_ms = 0";
 
 	return find(db, sql, public_id, ret_user);
 }
 
 int users_find_by_id(struct db *db, int64_t id, struct user *ret_user)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE id = $1 AND deleted_ms = 0";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE id = $1 AND deleted_ms = 0";
 	struct db_statement *s = NULL;
 	int err = db_prepare(db, sql, &s);
 
@@ -116,7 +114,7 @@ int users_find_by_id(struct db *db, int64_t id, struct user *ret_user)
 
 int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users WHERE deleted_ms = 0 ORDER BY username_key";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE deleted_ms = 0 ORDER BY username_key";
 	struct db_statement *s = NULL;
 	struct user user;
 	int err = db_prepare(db, sql, &s);
@@ -124,7 +122,7 @@ int users_list(struct db *db, int (*row)(void *arg, const struct user *user), vo
 	if (err)
 		return err;
 	while ((err = db_step(s)) == 1) {
-		err = read_user(s, &user);
+		err = users_read(s, &user);
 		if (!err)
 			err = row(arg, &user);
 		if (err)
@@ -197,6 +195,24 @@ int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms)
 {
 	static const char sql[] = "UPDATE users SET must_reset = 1, credentials = credentials + 1, updated_ms = $1 "
 				  "WHERE id = $2 AND deleted_ms = 0";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, id);
+	return change(writer, s);
+}
+
+int users_delete(struct db *writer, int64_t id, int64_t now_ms)
+{
+	/* no name may hold a ':', so nobody can take a stone's */
+	static const char sql[] =
+		"UPDATE users SET username = 'deleted:' || public_id, username_key = 'deleted:' || public_id, "
+		"email = NULL, email_key = NULL, password = '', admin = 0, disabled = 1, must_reset = 0, failures = 0, "
+		"locked_ms = 0, credentials = credentials + 1, updated_ms = $1, deleted_ms = $1 "
+		"WHERE id = $2 AND deleted_ms = 0";
 	struct db_statement *s = NULL;
 	int err = db_prepare(writer, sql, &s);
 

@@ -48,6 +48,11 @@ int users_list(struct db *db, int (*row)(void *arg, const struct user *user), vo
 int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;
 /* ERR_NOT_FOUND: no such account (any more). What ends sessions is said by the caller: sessions_revoke_all. */
 int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now_ms) MUST_CHECK;
+/*
+ * Leaves a stone without name, address or hash, so that the number is never given again; the name and the address are free. What
+ * else is the account's is ended by the caller: sessions, second factor, links.
+ */
+int users_delete(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 /* `hash` is a stored form. It also takes back must_reset and the lock. */
 int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t now_ms) MUST_CHECK;
