@@ -362,6 +362,7 @@ static void end_attempt(struct worker *worker, struct flight *flight, CURLcode r
 	kept[len] = '\0';
 	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), kept);
 	kept[LIMIT_REPLY_KEPT] = '\0';
+	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), verdict.reason);
 	flight_put(worker, flight);
 	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, kept);
 }

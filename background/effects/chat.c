@@ -47,7 +47,7 @@ static int check(const struct effect_config *config, struct buf *why)
 
 	buf_init(&message, LIMIT_CONFIG_MESSAGE);
 	for (size_t i = 0; config->text && !err && i < config->on_count; i++)
-		err = template_check(config->text, config->on[i], &message);
+		err = template_check(config->text, config->on[i], false, &message);
 	if (err)
 		buf_printf(why, "text: %s", message.data);
 	buf_release(&message);

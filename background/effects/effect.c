@@ -231,6 +231,30 @@ static void hide(char *text, const char *credential)
 	}
 }
 
+/* Any part of a secret that says something of it: a mail's lines are folded anywhere. */
+static void hide_parts(char *text, const char *secret)
+{
+	enum { PART = 8 };
+	const size_t len = strlen(secret);
+
+	while (*text) {
+		size_t longest = 0;
+
+		for (size_t from = 0; from + PART <= len; from++) {
+			size_t same = 0;
+
+			while (secret[from + same] && text[same] == secret[from + same])
+				same++;
+			longest = same > longest ? same : longest;
+		}
+		if (longest < PART)
+			longest = 1;
+		else
+			memset(text, '*', longest);
+		text += longest;
+	}
+}
+
 void effect_hide_credentials(const struct effect_config *config, const struct request *request, char *text)
 {
 	const char *name = config->auth.type == AUTH_HEADER ? config->auth.name : "Authorization";
@@ -249,6 +273,7 @@ void effect_hide_credentials(const struct effect_config *config, const struct re
 	}
 	if (config->auth.token) /* posthog's goes in the body */
 		hide(text, config->auth.token);
+	hide_parts(text, request->link_token);
 }
 
 /* Tries the authorization on a request that is thrown away: one set of rules, not two. */

@@ -57,6 +57,7 @@ struct request {
 	char *recipient;
 	struct buf text; /* mail: UTF-8 alternatives with lines ended by CR LF; transfer makes the MIME of them */
 	struct buf html; /* empty: no HTML part */
+	char link_token[LINK_TOKEN_SIZE]; /* mail: what its link lets its reader do; "": it has none */
 };
 
 void request_init(struct request *request);
@@ -168,8 +169,8 @@ int effect_build(const struct effect_config *config, const struct effect_input *
 void effect_judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
 
 /*
- * Stars in a reply for what the request authorized itself with, as receivers that say what they got send it back: replies
- * are kept with dead letters. `text` may be cut anywhere.
+ * Stars in a reply for what the request authorized itself with, and for the token of a mail's link, parts of it too: receivers
+ * that say what they got send it back, and replies are kept with dead letters. `text` may be cut anywhere.
  */
 void effect_hide_credentials(const struct effect_config *config, const struct request *request, char *text);
 

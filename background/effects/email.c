@@ -53,8 +53,9 @@ static int read_template(
 	}
 }
 
+/* `bodies` is the data with the link, which a subject may not have: mail servers log subjects. */
 static int add_text(const struct effect_config *config, const struct event *event, const json_t *data,
-	struct request *request, const char **ret_why)
+	const json_t *bodies, struct request *request, const char **ret_why)
 {
 	const char *subject = NULL;
 	char *file = NULL, *text;
@@ -77,7 +78,7 @@ static int add_text(const struct effect_config *config, const struct event *even
 		err = mail_add_subject(request, line.data);
 	}
 	if (!err)
-		err = template_expand(text, event, data, TEMPLATE_TEXT, &request->text, ret_why);
+		err = template_expand(text, event, bodies, TEMPLATE_TEXT, &request->text, ret_why);
 done:
 	buf_release(&line);
 	free(file);
@@ -191,12 +192,40 @@ static int set_envelope(const struct effect_config *config, const struct effect_
 	return request->sender && request->recipient ? 0 : ERR_MEMORY;
 }
 
+/*
+ * The data for bodies: where the event has a link, and the mail goes to the address of the user whom it is about, with the link
+ * that works. A copy of such a mail for somebody else must not have it.
+ */
+static int add_link(const struct effect_input *input, json_t *data, struct request *request, json_t **ret_bodies,
+	const char **ret_why)
+{
+	const char *own = payload_text(data, "user.email");
+	json_t *values = NULL, *bodies;
+	int err;
+
+	if (!link_purpose_of(input->event->type) || !own || strcmp(own, request->recipient) != 0) {
+		*ret_bodies = json_incref(data);
+		return 0;
+	}
+	err = link_values(input->links, input->event->type, data, &values, request->link_token, ret_why);
+	if (err)
+		return err;
+	bodies = json_copy(data);
+	if (!bodies || json_object_set(bodies, "link", values) != 0) {
+		json_decref(bodies);
+		bodies = NULL;
+	}
+	json_decref(values);
+	*ret_bodies = bodies;
+	return bodies ? 0 : ERR_MEMORY;
+}
+
 static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
 	const struct event *event = input->event;
 	struct mailbox from;
-	json_t *data;
+	json_t *data, *bodies = NULL;
 	int err = payload_data(event, &data, ret_why);
 
 	if (err)
@@ -207,17 +236,35 @@ static int build(const struct effect_config *config, const struct effect_input *
 	if (!err)
 		err = add_unsubscribe(config, event, data, request, ret_why);
 	if (!err)
-		err = add_text(config, event, data, request, ret_why);
+		err = add_link(input, data, request, &bodies, ret_why);
 	if (!err)
-		err = add_html(config, event, data, request, ret_why);
+		err = add_text(config, event, data, bodies, request, ret_why);
+	if (!err)
+		err = add_html(config, event, bodies, request, ret_why);
+	json_decref(bodies);
 	json_decref(data);
 	return err;
 }
 
-/* One file; what is wrong with it goes to `why`, with its name. */
-static int check_file(const char *folder, const char *type, const char *suffix, bool required, struct buf *why)
+/* Whether all of an effect's mails go to the address of the user whom they are about. */
+static bool to_user_alone(const struct effect_config *config)
 {
-	const char *subject;
+	const char *name;
+	size_t len;
+
+	for (size_t i = 0; i < config->to_count; i++) {
+		if (!template_name(config->to[i], &name, &len) || len != strlen("user.email") ||
+			strncmp(name, "user.email", len) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* One file; what is wrong with it goes to `why`, with its name. */
+static int check_file(const struct effect_config *config, const char *type, const char *suffix, struct buf *why)
+{
+	const bool required = suffix == text_suffix;
+	const char *folder = config->template_dir, *subject = NULL;
 	struct buf message;
 	char *text = NULL;
 	int err = template_read(folder, type, suffix, &text);
@@ -232,11 +279,13 @@ static int check_file(const char *folder, const char *type, const char *suffix, 
 	else if (err)
 		buf_append_text(&message, err_text(err));
 	else
-		err = template_check(text, type, &message);
+		err = template_check(text, type, to_user_alone(config), &message);
 	if (!err && required && !split_subject(text, &subject)) {
 		buf_append_text(&message, "does not begin with a line \"Subject: …\" and an empty line");
 		err = ERR_INVALID;
 	}
+	if (!err && subject)
+		err = template_check(subject, type, false, &message);
 	if (err)
 		buf_printf(
 			why, "%stemplate: %s/%s%s: %s", why->len > 0 ? "; " : "", folder, type, suffix, message.data);
@@ -245,10 +294,10 @@ static int check_file(const char *folder, const char *type, const char *suffix, 
 	return err ? ERR_INVALID : 0;
 }
 
-static int check_type(const char *folder, const char *type, struct buf *why)
+static int check_type(const struct effect_config *config, const char *type, struct buf *why)
 {
-	const int text_err = check_file(folder, type, text_suffix, true, why);
-	const int html_err = check_file(folder, type, html_suffix, false, why);
+	const int text_err = check_file(config, type, text_suffix, why);
+	const int html_err = check_file(config, type, html_suffix, why);
 
 	return text_err ? text_err : html_err;
 }
@@ -282,7 +331,7 @@ static int check_folder(const struct effect_config *config, struct buf *why)
 		if (!type_of_file(entry->d_name, type, sizeof type) || !effect_config_wants(config, type))
 			continue;
 		found++;
-		if (check_type(config->template_dir, type, why) != 0)
+		if (check_type(config, type, why) != 0)
 			err = ERR_INVALID;
 	}
 	closedir(folder);
@@ -312,7 +361,7 @@ static int check_recipient(const struct effect_config *config, const char *recip
 		buf_printf(&message, "\"%s\" is no address that can be used, nor one {{name}} of the event's data",
 			recipient);
 	for (size_t i = 0; !err && i < config->on_count; i++)
-		err = template_check(recipient, config->on[i], &message);
+		err = template_check(recipient, config->on[i], false, &message);
 	if (err)
 		buf_printf(why, "to: %s", message.data);
 	buf_release(&message);
@@ -326,7 +375,7 @@ static int check_unsubscribe(const struct effect_config *config, struct buf *why
 
 	buf_init(&message, LIMIT_CONFIG_MESSAGE);
 	for (size_t i = 0; config->list_unsubscribe && !err && i < config->on_count; i++)
-		err = template_check(config->list_unsubscribe, config->on[i], &message);
+		err = template_check(config->list_unsubscribe, config->on[i], false, &message);
 	if (err)
 		buf_printf(why, "list_unsubscribe: %s", message.data);
 	buf_release(&message);
@@ -341,7 +390,7 @@ static int check_templates(const struct effect_config *config, struct buf *why)
 	for (size_t i = 0; i < config->on_count; i++) {
 		if (strchr(config->on[i], '*'))
 			patterns = true;
-		else if (check_type(config->template_dir, config->on[i], why) != 0)
+		else if (check_type(config, config->on[i], why) != 0)
 			err = ERR_INVALID;
 	}
 	if (patterns && check_folder(config, why) != 0)

@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 struct wire {
@@ -95,4 +96,45 @@ int link_url(const struct link_maker *maker, const char *purpose, int64_t id, st
 	buf_printf(out, "%s#token=%s", path, token);
 	sodium_memzero(token, sizeof(token));
 	return buf_error(out);
+}
+
+/* "2026-01-02T03:04:05.678Z" (RFC 3339), for people: "2026-01-02 03:04:05 UTC". */
+static bool readable_time(const char *time, char ret_text[sizeof "2026-01-02 03:04:05 UTC"])
+{
+	enum { DATE = 10, TIME = 8 };
+
+	if (strlen(time) < DATE + 1 + TIME || time[DATE] != 'T')
+		return false;
+	(void)snprintf(ret_text, sizeof "2026-01-02 03:04:05 UTC", "%.*s %.*s UTC", DATE, time, TIME, time + DATE + 1);
+	return true;
+}
+
+int link_values(const struct link_maker *maker, const char *event_type, const json_t *data, json_t **ret_values,
+	char ret_token[LINK_TOKEN_SIZE], const char **ret_why)
+{
+	const json_t *link = json_object_get(data, "link"), *id = json_object_get(link, "id");
+	const char *purpose = link_purpose_of(event_type), *said = json_string_value(json_object_get(link, "purpose")),
+		   *expires = json_string_value(json_object_get(link, "expires"));
+	char until[sizeof "2026-01-02 03:04:05 UTC"];
+	struct buf url;
+	int err;
+
+	if (!maker) {
+		*ret_why = "links can't be made here";
+		return ERR_INVALID;
+	}
+	if (!purpose || !said || strcmp(said, purpose) != 0 || !json_is_integer(id) || !expires ||
+		!readable_time(expires, until)) {
+		*ret_why = "the event has no link, or not one of its purpose";
+		return ERR_INVALID;
+	}
+	buf_init_secret(&url, LIMIT_REQUEST_BODY);
+	err = link_url(maker, purpose, json_integer_value(id), &url);
+	if (!err) {
+		link_token_make(maker->key, purpose, json_integer_value(id), ret_token);
+		*ret_values = json_pack("{s:s, s:s, s:s}", "url", url.data, "token", ret_token, "expires", until);
+		err = *ret_values ? 0 : ERR_MEMORY;
+	}
+	buf_release(&url);
+	return err;
 }

@@ -8,6 +8,7 @@
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_LINK_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_LINK_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "config/buf.h"
@@ -40,5 +41,12 @@ int link_token_read(
  * Referer. ERR_INVALID: no such purpose.
  */
 int link_url(const struct link_maker *maker, const char *purpose, int64_t id, struct buf *out) MUST_CHECK;
+/*
+ * What {{link.…}} stands for in a mail of this event: {"url", "token", "expires"}, to be json_decref'ed, and the token alone. `data`
+ * is the event's, whose "link" is as links_event (server/accounts/links.h) has made it. ERR_INVALID with `ret_why` (static text): no
+ * link in it, or one of another purpose than the type's; or `maker` is NULL.
+ */
+int link_values(const struct link_maker *maker, const char *event_type, const json_t *data, json_t **ret_values,
+	char ret_token[LINK_TOKEN_SIZE], const char **ret_why) MUST_CHECK;
 
 #endif

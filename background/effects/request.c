@@ -12,8 +12,8 @@ void request_init(struct request *request)
 {
 	memset(request, 0, sizeof *request);
 	buf_init(&request->body, LIMIT_REQUEST_BODY);
-	buf_init(&request->text, LIMIT_TEMPLATE);
-	buf_init(&request->html, LIMIT_TEMPLATE);
+	buf_init_secret(&request->text, LIMIT_TEMPLATE); /* a mail may hold a link */
+	buf_init_secret(&request->html, LIMIT_TEMPLATE);
 }
 
 /* A header may hold a credential. */
@@ -34,6 +34,7 @@ void request_release(struct request *request)
 	buf_release(&request->body);
 	buf_release(&request->text);
 	buf_release(&request->html);
+	sodium_memzero(request->link_token, sizeof request->link_token);
 	request_init(request);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "background/effects/link.h"
 #include "background/effects/payload.h"
 
 /* What events named "user.…" carry (event.h), and what every event has. */
@@ -25,6 +26,11 @@ static const char *const known_names[] = {
 	"request.ip",
 	"request.user_agent",
 };
+
+/* What mails add for events with a link: email.c. */
+static const char *const link_names[] = {"link.url", "link.token", "link.expires"};
+
+enum { KNOWN_COUNT = sizeof known_names / sizeof *known_names, LINK_COUNT = sizeof link_names / sizeof *link_names };
 
 struct piece {
 	const char *start;
@@ -115,13 +121,23 @@ static bool is_name(const struct piece *piece, const char *name)
 	return strlen(name) == piece->len && memcmp(piece->start, name, piece->len) == 0;
 }
 
-static bool known(const struct piece *piece)
+static bool one_of(const struct piece *piece, const char *const *names, size_t count)
 {
-	for (size_t i = 0; i < sizeof known_names / sizeof *known_names; i++) {
-		if (is_name(piece, known_names[i]))
+	for (size_t i = 0; i < count; i++) {
+		if (is_name(piece, names[i]))
 			return true;
 	}
 	return false;
+}
+
+static bool known(const struct piece *piece)
+{
+	return one_of(piece, known_names, KNOWN_COUNT);
+}
+
+static bool names_link(const struct piece *piece)
+{
+	return one_of(piece, link_names, LINK_COUNT);
 }
 
 bool template_name(const char *text, const char **ret_name, size_t *ret_len)
@@ -144,9 +160,25 @@ static size_t line_of(const char *text, const char *at)
 	return line;
 }
 
-int template_check(const char *text, const char *event_type, struct buf *why)
+/* A piece of a template for this type; the data of others' events is theirs. */
+static int check_piece(const struct piece *piece, const char *event_type, bool links, size_t line, struct buf *why)
 {
-	const bool ours = strncmp(event_type, "user.", 5) == 0;
+	if (!piece->name || strncmp(event_type, "user.", 5) != 0 || known(piece))
+		return 0;
+	if (names_link(piece) && !links) {
+		buf_printf(why, "line %zu: {{%.*s}} is possible only in the body of a mail to the user's own address",
+			line, (int)piece->len, piece->start);
+		return ERR_INVALID;
+	}
+	if (names_link(piece) && link_purpose_of(event_type))
+		return 0;
+	buf_printf(why, "line %zu: there is no {{%.*s}} in events of type %s", line, (int)piece->len, piece->start,
+		event_type);
+	return ERR_INVALID;
+}
+
+int template_check(const char *text, const char *event_type, bool links, struct buf *why)
+{
 	const char *cursor = text;
 	struct piece piece;
 
@@ -160,11 +192,8 @@ int template_check(const char *text, const char *event_type, struct buf *why)
 			buf_printf(why, "line %zu: \"{{\" without a name and \"}}\"", line_of(text, start));
 			return ERR_INVALID;
 		}
-		if (piece.name && ours && !known(&piece)) {
-			buf_printf(why, "line %zu: there is no {{%.*s}} in events of type %s", line_of(text, start),
-				(int)piece.len, piece.start, event_type);
+		if (check_piece(&piece, event_type, links, line_of(text, start), why) != 0)
 			return ERR_INVALID;
-		}
 	}
 }
 
@@ -255,6 +284,10 @@ static int append_value(const struct piece *piece, const struct event *event, co
 	value = payload_find(data, piece->start, piece->len);
 	if (json_is_null(value) || (!value && known(piece)))
 		return 0;
+	if (!value && names_link(piece) && link_purpose_of(event->type)) {
+		*ret_why = "the template names a link, which only the body of a mail to the user's own address has";
+		return ERR_INVALID;
+	}
 	if (!value || json_is_object(value) || json_is_array(value)) {
 		*ret_why = value ? "the template names an object or a list" : "the event lacks what the template names";
 		return ERR_INVALID;

@@ -3,11 +3,15 @@
  *
  * A name is a dotted path into the event's data ({{user.username}}, {{request.ip}}), or one of
  * {{event.id}}, {{event.type}}, {{event.subject}}, {{event.time}}. There are no conditions and no loops.
+ *
+ * In the body of a mail to the user's own address, of an event with a link (link.h), there are {{link.url}}, {{link.token}} and
+ * {{link.expires}}: nowhere else, for whoever reads them may act for the user.
  */
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_TEMPLATE_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_TEMPLATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "background/effects/event.h"
 #include "config/buf.h"
@@ -32,9 +36,9 @@ bool template_name(const char *text, const char **ret_name, size_t *ret_len);
 /*
  * 0, or ERR_INVALID with "line 3: …" appended to `why`: a {{ without its }}, a name that is none. In a
  * template for an event type of ours ("user.…") the name must also be one that such events have; the
- * data of other types is their sender's.
+ * data of other types is their sender's. `links`: whether this is a place where a link may be.
  */
-int template_check(const char *text, const char *event_type, struct buf *why) MUST_CHECK;
+int template_check(const char *text, const char *event_type, bool links, struct buf *why) MUST_CHECK;
 
 /*
  * Appends the text with its values; the result is out's error, too. A name of ours that the event lacks, and null, give

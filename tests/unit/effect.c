@@ -313,6 +313,26 @@ static const char *hidden(const struct effect_config *by, const char *header, co
 	return text;
 }
 
+/* Mail servers quote what they refuse, and a mail's lines are folded anywhere. */
+Test(effect, the_token_of_a_link_is_hidden_in_replies_part_by_part)
+{
+	struct effect_config mail = {.type = "email", .auth = {.type = AUTH_NONE}};
+	char text[256];
+
+	(void)snprintf(request.link_token, sizeof request.link_token, "%s", "AAbbccDDeeffGGhhiiJJkkllMM");
+	(void)snprintf(text, sizeof text, "spam: https://a.example/r#token=AAbbccDDeeffGGhhiiJJkkllMM!");
+	effect_hide_credentials(&mail, &request, text);
+	cr_assert_str_eq(text, "spam: https://a.example/r#token=**************************!");
+	(void)snprintf(text, sizeof text, "ccDDeeffGG, =ffGGhhiiJJkk and llMM; AAbbccDD");
+	effect_hide_credentials(&mail, &request, text);
+	cr_assert_str_eq(text, "**********, =************ and llMM; ********");
+	request_release(&request);
+	cr_assert_str_eq(request.link_token, "");
+	(void)snprintf(text, sizeof text, "AAbbccDDeeffGGhhiiJJkkllMM");
+	effect_hide_credentials(&mail, &request, text);
+	cr_assert_str_eq(text, "AAbbccDDeeffGGhhiiJJkkllMM");
+}
+
 Test(effect, credentials_are_hidden_in_replies)
 {
 	struct effect_config none = {.type = "crm", .auth = {.type = AUTH_BASIC}};

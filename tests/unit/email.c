@@ -80,6 +80,43 @@ static int build(const char *username, const char *email)
 	return err;
 }
 
+static struct config links_config = {
+	.public_url = (char *)(uintptr_t) "https://auth.example.com/",
+	.link = {.verify_path = (char *)(uintptr_t) "/v",
+		.reset_path = (char *)(uintptr_t) "/r?a=1&b",
+		.invite_path = (char *)(uintptr_t) "/i"},
+};
+static struct link_maker maker = {.key = "0123456789abcdef0123456789abcde", .config = &links_config};
+
+/* A mail about a link: `link` is what the event's data says of it, written with ' for "; NULL: nothing. */
+static int build_linked(const char *type, const char *link, const struct link_maker *links)
+{
+	char *quoted = strdup(link ? link : "{}");
+	json_t *data =
+		json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "user", "id", "01BX5ZZKBKACTAV9WEVGEMMVRZ", "username",
+			"alice", "email", "alice@example.net", "request", "ip", "127.0.0.1", "user_agent", "curl <x>");
+	char *text;
+	struct event *event;
+	int err;
+
+	for (char *c = quoted; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	if (link)
+		json_object_set_new(data, "link", json_loads(quoted, 0, NULL));
+	text = json_dumps(data, JSON_COMPACT);
+	event = event_new("01ARZ3NDEKTSV4RRFFQ69G5FAV", type, "", text, 7, "", 1767323045678);
+	request_release(&request);
+	why = NULL;
+	err = effect_build(&config,
+		&(struct effect_input){.event = event, .id = ID, .recipient = recipient, .links = links}, &request,
+		&why);
+	event_unref(event);
+	free(text);
+	json_decref(data);
+	free(quoted);
+	return err;
+}
+
 static const char *header(const char *name)
 {
 	for (size_t i = 0; i < request.header_count; i++) {
@@ -111,6 +148,69 @@ Test(email, html_where_there_is_a_template)
 	write_template("user.login.html", "<p>{{request.user_agent}}</p>\n");
 	cr_assert_eq(build("alice", "alice@example.net"), 0);
 	cr_assert_str_eq(request.html.data, "<p>curl/7.88.1 &lt;x&gt;</p>\r\n");
+}
+
+#define RESET "{'id':4503599627370497,'purpose':'reset','expires':'2026-01-02T03:34:05.678Z'}"
+
+/* public_url and the token, in a fragment, escaped where it stands in HTML. */
+Test(email, a_link_is_made_as_the_mail_is_built)
+{
+	char token[LINK_TOKEN_SIZE], text[512], html[512];
+
+	write_template("user.password_forgot.txt", "Subject: Reset\n\n{{link.url}}\n{{link.token}} {{link.expires}}\n");
+	write_template("user.password_forgot.html", "<a href=\"{{link.url}}\">");
+	link_token_make(maker.key, LINK_RESET, 4503599627370497, token);
+	snprintf(text, sizeof text, "https://auth.example.com/r?a=1&b#token=%s\r\n%s 2026-01-02 03:34:05 UTC\r\n",
+		token, token);
+	snprintf(html, sizeof html, "<a href=\"https://auth.example.com/r?a=1&amp;b#token=%s\">", token);
+	cr_assert_eq(build_linked("user.password_forgot", RESET, &maker), 0, "%s", why ? why : "");
+	cr_assert_str_eq(request.text.data, text);
+	cr_assert_str_eq(request.html.data, html);
+	cr_assert_str_eq(request.link_token, token);
+}
+
+Test(email, without_what_makes_a_link_there_is_no_mail)
+{
+	static const char *const bad[] = {NULL, "{}", "{'id':1}", "{'id':1,'purpose':'reset'}",
+		"{'id':'1','purpose':'reset','expires':'2026-01-02T03:34:05.678Z'}",
+		"{'id':1,'purpose':'verify','expires':'2026-01-02T03:34:05.678Z'}",
+		"{'id':1,'purpose':'reset','expires':'soon'}", "'reset'"};
+
+	write_template("user.password_forgot.txt", "Subject: Reset\n\n{{link.url}}\n");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		cr_assert_eq(build_linked("user.password_forgot", bad[i], &maker), ERR_INVALID, "row %zu", i);
+		cr_assert_str_eq(why, "the event has no link, or not one of its purpose");
+		cr_assert_str_eq(request.link_token, "");
+	}
+	cr_assert_eq(build_linked("user.password_forgot", RESET, NULL), ERR_INVALID);
+	cr_assert_str_eq(why, "links can't be made here");
+}
+
+/* A link on an event of another type makes nothing. */
+Test(email, other_events_have_no_link)
+{
+	write_template("user.login.txt", "Subject: Hello\n\nx{{link.url}}\n");
+	cr_assert_eq(build_linked("user.login", RESET, &maker), ERR_INVALID);
+	cr_assert_str_eq(request.link_token, "");
+}
+
+Test(email, a_link_goes_to_the_users_own_address_alone)
+{
+	static const char name[] =
+		"the template names a link, which only the body of a mail to the user's own address has";
+
+	write_template("user.password_forgot.txt", "Subject: Reset\n\n{{link.url}}\n");
+	recipient = "staff@example.org";
+	cr_assert_eq(build_linked("user.password_forgot", RESET, &maker), ERR_INVALID);
+	cr_assert_str_eq(why, name);
+	recipient = NULL;
+	write_template("user.password_forgot.txt", "Subject: Reset {{link.token}}\n\n{{link.url}}\n");
+	cr_assert_eq(build_linked("user.password_forgot", RESET, &maker), ERR_INVALID);
+	cr_assert_str_eq(why, name);
+	write_template("user.password_forgot.txt", "Subject: Reset\n\n{{user.username}} asked for a link\n");
+	recipient = "staff@example.org";
+	cr_assert_eq(build_linked("user.password_forgot", RESET, &maker), 0, "%s", why ? why : "");
+	cr_assert_str_eq(request.link_token, "");
 }
 
 Test(email, to_goes_before_the_users_address)
@@ -465,6 +565,27 @@ Test(email, check_goes_through_the_folder_for_a_pattern)
 	verified(ERR_INVALID);
 }
 
+Test(email, check_finds_links_where_they_may_not_be)
+{
+	on[0] = "user.password_forgot";
+	write_template("user.password_forgot.txt", "Subject: Reset\n\n{{link.url}}\n");
+	cr_assert_eq(effect_verify(&config, &request.body), 0, "%s", request.body.data);
+	set_to("{{ user.email }}");
+	cr_assert_eq(effect_verify(&config, &request.body), 0, "%s", request.body.data);
+	set_to("staff@example.org");
+	cr_assert_not_null(
+		strstr(verified(ERR_INVALID), "user.password_forgot.txt: line 3: {{link.url}} is possible only"));
+	set_to("{{link.url}}");
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "to: line 1: {{link.url}} is possible only"));
+	set_to(NULL);
+	config.list_unsubscribe = "https://example.com/{{link.token}}";
+	cr_assert_not_null(strstr(verified(ERR_INVALID), "list_unsubscribe: line 1: {{link.token}} is possible only"));
+	config.list_unsubscribe = NULL;
+	write_template("user.password_forgot.txt", "Subject: Reset {{link.token}}\n\n{{link.url}}\n");
+	cr_assert_not_null(
+		strstr(verified(ERR_INVALID), "user.password_forgot.txt: line 1: {{link.token}} is possible only"));
+}
+
 Test(email, the_templates_that_come_with_the_program_are_fine)
 {
 	config.template_dir = "config/templates";
@@ -479,5 +600,53 @@ Test(email, the_templates_that_come_with_the_program_are_fine)
 		cr_assert_not_null(strstr(body->data, "127.0.0.1"));
 		cr_assert_not_null(strstr(body->data, i == 0 ? "curl/7.88.1 <x>" : "curl/7.88.1 &lt;x&gt;"));
 		cr_assert_null(strstr(body->data, "{{"));
+	}
+}
+
+/* Who gets one of these has but it to find out what has happened. */
+Test(email, each_of_them_says_what_happened_when_and_where)
+{
+	static const struct {
+		const char *type, *link;
+		bool by_stranger; /* whoever it is, what he says of himself is not in it */
+	} rows[] = {
+		{"user.signup", "{'id':1,'purpose':'verify','expires':'2026-01-03T03:04:05.678Z'}", true},
+		{"user.signup_repeated", NULL, true},
+		{"user.created", NULL, false},
+		{"user.invited", "{'id':1,'purpose':'invite','expires':'2026-01-03T03:04:05.678Z'}", true},
+		{"user.password_forgot", RESET, true},
+		{"user.password_reset", NULL, false},
+		{"user.password_changed", NULL, false},
+		{"user.refresh_reused", NULL, false},
+		{"user.totp_enabled", NULL, false},
+		{"user.totp_disabled", NULL, false},
+		{"user.recovery_code_used", NULL, false},
+		{"user.locked", NULL, true},
+		{"user.disabled", NULL, true},
+		{"user.enabled", NULL, true},
+		{"user.deleted", NULL, true},
+		{"user.sessions_revoked", NULL, true},
+		{"user.reset_required", RESET, true},
+	};
+
+	config.template_dir = "config/templates";
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		on[0] = (char *)(uintptr_t)rows[i].type;
+		verified(0);
+		cr_assert_eq(
+			build_linked(rows[i].type, rows[i].link, &maker), 0, "%s: %s", rows[i].type, why ? why : "");
+		cr_assert_gt(strlen(header("Subject")), 8);
+		for (int part = 0; part < 2; part++) {
+			const struct buf *body = part == 0 ? &request.text : &request.html;
+
+			cr_assert_gt(body->len, 100, "%s", rows[i].type);
+			cr_assert_null(strstr(body->data, "{{"), "%s", rows[i].type);
+			cr_assert_eq(strstr(body->data, "#token=") != NULL, rows[i].link != NULL, "%s", rows[i].type);
+			cr_assert_eq(strstr(body->data, "curl") == NULL, rows[i].by_stranger, "%s", rows[i].type);
+			cr_assert_not_null(strstr(body->data, "2026-01-0"), "%s has no time", rows[i].type);
+		}
+		if (rows[i].link) /* on a line of its own */
+			cr_assert_not_null(
+				strstr(request.text.data, "\r\n\r\nhttps://auth.example.com/"), "%s", rows[i].type);
 	}
 }

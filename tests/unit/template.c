@@ -116,7 +116,7 @@ Test(template, a_broken_template_is_refused_by_check_and_by_expand)
 		struct buf message;
 
 		buf_init(&message, 1024);
-		cr_assert_eq(template_check(broken[i], "order.paid", &message), ERR_INVALID, "%s", broken[i]);
+		cr_assert_eq(template_check(broken[i], "order.paid", true, &message), ERR_INVALID, "%s", broken[i]);
 		cr_assert_gt(message.len, 0);
 		buf_release(&message);
 		cr_assert_eq(template_expand(broken[i], event, data, TEMPLATE_TEXT, &out, &why), ERR_INVALID, "%s",
@@ -126,18 +126,44 @@ Test(template, a_broken_template_is_refused_by_check_and_by_expand)
 
 Test(template, check_names_the_line_and_the_unknown_name)
 {
-	cr_assert_eq(template_check("one\ntwo\n{{user.phone}}\n", "user.login", &out), ERR_INVALID);
+	cr_assert_eq(template_check("one\ntwo\n{{user.phone}}\n", "user.login", true, &out), ERR_INVALID);
 	cr_assert_str_eq(out.data, "line 3: there is no {{user.phone}} in events of type user.login");
 	buf_reset(&out);
-	cr_assert_eq(template_check("one\n{{oops", "user.login", &out), ERR_INVALID);
+	cr_assert_eq(template_check("one\n{{oops", "user.login", true, &out), ERR_INVALID);
 	cr_assert_not_null(strstr(out.data, "line 2: "));
 }
 
 Test(template, other_types_of_event_have_names_of_their_own)
 {
-	cr_assert_eq(template_check("{{order.total}}", "order.paid", &out), 0);
-	cr_assert_eq(template_check("{{event.time}} {{user.username}} {{request.user_agent}}", "user.login", &out), 0);
+	cr_assert_eq(template_check("{{order.total}}", "order.paid", true, &out), 0);
+	cr_assert_eq(
+		template_check("{{event.time}} {{user.username}} {{request.user_agent}}", "user.login", true, &out), 0);
 	cr_assert_eq(out.len, 0);
+}
+
+/* Whoever reads a link may act for the user. */
+Test(template, a_link_is_named_only_where_it_may_be_and_is)
+{
+	static const char *const names[] = {"{{link.url}}", "{{ link.token }}", "{{link.expires}}"};
+	static const char *const types[] = {
+		"user.signup", "user.invited", "user.password_forgot", "user.reset_required"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+			cr_assert_eq(template_check(names[i], types[k], true, &out), 0, "%s", out.data);
+			cr_assert_eq(template_check(names[i], types[k], false, &out), ERR_INVALID);
+			buf_reset(&out);
+		}
+		cr_assert_eq(template_check(names[i], "user.login", true, &out), ERR_INVALID);
+		cr_assert_eq(template_check(names[i], "user.*", false, &out), ERR_INVALID);
+		buf_reset(&out);
+		cr_assert_eq(template_check(names[i], "order.paid", false, &out), 0, "the data of others is theirs");
+	}
+	cr_assert_eq(template_check("{{link.id}}", "user.signup", true, &out), ERR_INVALID);
+	buf_reset(&out);
+	cr_assert_eq(template_check("a\n{{link.url}}", "user.signup", false, &out), ERR_INVALID);
+	cr_assert_str_eq(
+		out.data, "line 2: {{link.url}} is possible only in the body of a mail to the user's own address");
 }
 
 Test(template, the_bound_of_the_output_holds)
