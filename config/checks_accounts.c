@@ -74,6 +74,8 @@ void accounts_check(const struct option_scope *scope, const struct config *confi
 	check_path(scope, "link.verify_path", config->link.verify_path);
 	check_path(scope, "link.reset_path", config->link.reset_path);
 	check_path(scope, "link.invite_path", config->link.invite_path);
+	if (config->totp.issuer && strchr(config->totp.issuer, ':'))
+		scope_error(scope, "totp.issuer", "must have no colon: authenticator apps end the name there");
 	check_networks(scope, "throttle.exempt", config->throttle.exempt, config->throttle.exempt_count);
 	check_networks(scope, "http.trusted_proxies", config->http.trusted_proxies, config->http.trusted_proxy_count);
 	if (config->throttle.account.first_ms > config->throttle.account.cap_ms)

@@ -23,19 +23,30 @@ static int64_t count_cores(void)
 	return online > 0 ? online : 1;
 }
 
-/* What an authenticator app calls this server, unless it is told: the host of public_url, cut like any other. */
+/*
+ * What an authenticator app calls this server, unless it is told: the host of public_url. An IPv6 address has hyphens for
+ * its colons, since in the label of a key a colon parts issuer and account.
+ */
 static void name_totp_issuer(struct sources *sources, struct config *config)
 {
 	const char *host;
+	size_t len;
 
 	if (config->totp.issuer || !config->public_url)
 		return;
 	host = strstr(config->public_url, "://");
 	host = host ? host + 3 : config->public_url;
-	config->totp.issuer =
-		strndup(host, strcspn(host, ":/") < LIMIT_TOTP_ISSUER ? strcspn(host, ":/") : LIMIT_TOTP_ISSUER);
-	if (!config->totp.issuer)
+	if (*host == '[')
+		len = strcspn(++host, "]");
+	else
+		len = strcspn(host, ":/");
+	config->totp.issuer = strndup(host, len < LIMIT_TOTP_ISSUER ? len : LIMIT_TOTP_ISSUER);
+	if (!config->totp.issuer) {
 		sources->no_memory = true;
+		return;
+	}
+	for (char *colon = config->totp.issuer; (colon = strchr(colon, ':'));)
+		*colon = '-';
 }
 
 /* Values that follow from the machine or from others. */

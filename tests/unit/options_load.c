@@ -103,6 +103,29 @@ Test(options_load, the_issuer_follows_the_public_url_unless_given)
 	unload(&loaded);
 }
 
+/* In the label of an authenticator's key a colon parts issuer and account. */
+Test(options_load, the_name_for_authenticators_follows_the_public_url_and_has_no_colon)
+{
+	static const char *const cases[][2] = {{"https://auth.example.com", "auth.example.com"},
+		{"http://127.0.0.1:8080", "127.0.0.1"}, {"https://example.com/auth", "example.com"},
+		{"http://[::1]:8080", "--1"}, {"https://[2001:db8::5]", "2001-db8--5"}};
+	struct loaded loaded;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char setting[128];
+		const char *settings[] = {setting, NULL};
+
+		(void)snprintf(setting, sizeof(setting), "public_url=%s", cases[i][0]);
+		loaded = load(NULL, settings, NULL);
+		cr_assert_eq(loaded.err, 0);
+		cr_expect_str_eq(loaded.config->totp.issuer, cases[i][1]);
+		unload(&loaded);
+	}
+	loaded = load("{\"totp\": {\"issuer\": \"Example: Shop\"}}", NULL, NULL);
+	cr_assert_not_null(find(&loaded.errors, "totp.issuer", "must have no colon"));
+	unload(&loaded);
+}
+
 Test(options_load, numbers_at_the_edges_of_their_range)
 {
 	static const struct {
