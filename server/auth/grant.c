@@ -74,11 +74,13 @@ static int write_revocation(struct db *writer, void *arg)
 	return sessions_revoke(writer, grant->session.id, clock_now_ms());
 }
 
-void grant_revoke(const struct grant *grant, const struct origin *origin)
+void grant_reject(const struct grant *grant, struct exchange *x, const struct origin *origin, const char *event_id)
 {
 	if (committer_run(grant->app->committer, write_revocation, (void *)(uintptr_t)grant) != 0)
 		log_write(LOG_ERROR, "a rejected login's session could not be revoked; nobody holds its token",
 			LOG_STR("request_id", origin->request_id), LOG_INT("session", grant->session.id));
+	exchange_add_header(x, "X-Event-Id", event_id);
+	exchange_problem(x, 502, "effect_failed", "Something that this login depends on failed. Try again later.");
 }
 
 void grant_answer(const struct grant *grant, struct exchange *x, const json_t *body, const char *event_id)

@@ -29,8 +29,8 @@ int grant_prepare(struct grant *grant, const struct user *user, const struct ori
  * disabled: that revoked all sessions, and this one must not come after it.
  */
 int grant_write(struct db *writer, const struct grant *grant) MUST_CHECK;
-/* What was committed is taken back: an inline effect that may refuse a login did. */
-void grant_revoke(const struct grant *grant, const struct origin *origin);
+/* An inline effect that may refuse a login did: what was committed is taken back, and 502 answered. `event_id` is the login's. */
+void grant_reject(const struct grant *grant, struct exchange *x, const struct origin *origin, const char *event_id);
 /*
  * 200 with the tokens; `event_id` is the login's. `body` is the request's: with {"cookie": true}, and cookie.enabled, the refresh
  * token goes into a cookie and not into the answer.

@@ -30,29 +30,13 @@ struct attempt_to_login {
 	struct password_check check;
 	struct grant grant;
 	struct work work;
-	int64_t started_us, stage_us, inline_us;
+	struct login_watch watch;
 };
-
-void login_metrics_register(struct login_metrics *login_metrics, struct metrics *metrics)
-{
-	static const char *const stages[STAGE_COUNT] = {"stage=\"parse\"", "stage=\"throttle\"", "stage=\"lookup\"",
-		"stage=\"password_wait\"", "stage=\"password\"", "stage=\"token\"", "stage=\"commit\"",
-		"stage=\"inline\""};
-	static const char *const outcomes[LOGIN_OUTCOMES] = {"outcome=\"ok\"", "outcome=\"invalid_credentials\"",
-		"outcome=\"malformed\"", "outcome=\"shed\"", "outcome=\"unavailable\"", "outcome=\"rejected\"",
-		"outcome=\"throttled\"", "outcome=\"second_factor\"", "outcome=\"reset_required\""};
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		login_metrics->stage_seconds[i] = metrics_histogram(metrics, "tokenfirst_login_stage_seconds",
-			"Where a login's time went.", &histogram_seconds, stages[i]);
-	for (size_t i = 0; i < LOGIN_OUTCOMES; i++)
-		login_metrics->duration_seconds[i] = metrics_histogram(metrics, "tokenfirst_login_duration_seconds",
-			"From the request line read to the answer handed over.", &histogram_seconds, outcomes[i]);
-}
 
 static void begin(struct attempt_to_login *l, struct exchange *x, struct app *app)
 {
-	*l = (struct attempt_to_login){.app = app, .x = x, .started_us = exchange_started_us(x)};
-	l->stage_us = l->started_us;
+	*l = (struct attempt_to_login){.app = app, .x = x};
+	login_watch_start(&l->watch, &app->login_metrics, exchange_started_us(x));
 	origin_of(x, &l->origin);
 	work_init(&l->work, app, &l->origin);
 	grant_init(&l->grant, app);
@@ -66,24 +50,15 @@ static void release(struct attempt_to_login *l)
 	json_decref(l->body);
 }
 
-/* A stage ends now, and the next one begins. */
 static void mark(struct attempt_to_login *l, enum login_stage stage)
 {
-	int64_t now_us = clock_mono_us();
-	histogram_observe(l->app->login_metrics.stage_seconds[stage], now_us - l->stage_us);
-	if (stage == STAGE_INLINE)
-		l->inline_us = now_us - l->stage_us;
-	l->stage_us = now_us;
+	login_watch_mark(&l->watch, stage);
 }
 
-/* The answer has been handed over: what it took, and what it would have taken. */
 static void answered(struct attempt_to_login *l, enum login_outcome outcome)
 {
-	int64_t took_us = clock_mono_us() - l->started_us;
 	l->x = NULL;
-	histogram_observe(l->app->login_metrics.duration_seconds[outcome], took_us);
-	if (outcome == LOGIN_OK)
-		event_cost_add(l->work.event, took_us - l->inline_us);
+	login_watch_answered(&l->watch, outcome, l->work.event);
 }
 
 static void refuse(
@@ -136,12 +111,12 @@ static int check_password(struct attempt_to_login *l)
 {
 	int err = password_verify(
 		l->app->passwords, l->known ? l->user.password : NULL, l->password, client_gone, l->x, &l->check);
-	int64_t now_us = clock_mono_us();
+
 	if (err == 0) {
 		histogram_observe(l->app->login_metrics.stage_seconds[STAGE_PASSWORD_WAIT], l->check.wait_us);
 		histogram_observe(l->app->login_metrics.stage_seconds[STAGE_PASSWORD], l->check.hash_us);
 	}
-	l->stage_us = now_us;
+	login_watch_skip(&l->watch);
 	return err;
 }
 
@@ -166,13 +141,10 @@ static int commit(struct attempt_to_login *l)
 	return work_commit(&l->work, write_login, l);
 }
 
-/* An inline effect that may refuse a login did: what was committed is taken back. */
 static void reject(struct attempt_to_login *l)
 {
-	grant_revoke(&l->grant, &l->origin);
-	exchange_add_header(l->x, "X-Event-Id", work_event_id(&l->work));
-	refuse(l, LOGIN_REJECTED, 502, "effect_failed",
-		"Something that this login depends on failed. Try again later.");
+	grant_reject(&l->grant, l->x, &l->origin, work_event_id(&l->work));
+	answered(l, LOGIN_REJECTED);
 }
 
 static void refuse_busy(struct attempt_to_login *l, int err)
