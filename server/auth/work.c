@@ -28,6 +28,7 @@ void work_init(struct work *work, struct app *app, const struct origin *origin)
 	work->origin = origin;
 	work->event = NULL;
 	work->planned = work->committed = false;
+	work->joined = NULL;
 }
 
 /* What effects will know of it: event.h has the shape. */
@@ -86,6 +87,15 @@ int work_plan_silent(struct work *work, const char *type)
 	return make_event(work, type, NULL, data);
 }
 
+static int write_one(struct work *work, struct db *writer)
+{
+	int err = audit_add(writer, &work->audit);
+
+	if (err)
+		return err;
+	return work->planned ? dispatch_write(&work->dispatch, writer) : outbox_add_event(writer, work->event, "");
+}
+
 /* On the committer's thread. */
 static int write_all(struct db *writer, void *arg)
 {
@@ -93,10 +103,10 @@ static int write_all(struct db *writer, void *arg)
 	int err = work->write ? work->write(writer, work->arg) : 0;
 
 	if (!err)
-		err = audit_add(writer, &work->audit);
-	if (err)
-		return err;
-	return work->planned ? dispatch_write(&work->dispatch, writer) : outbox_add_event(writer, work->event, "");
+		err = write_one(work, writer);
+	if (!err && work->joined)
+		err = write_one(work->joined, writer);
+	return err;
 }
 
 static void written(void *arg, int err)
@@ -105,6 +115,8 @@ static void written(void *arg, int err)
 
 	if (!err && work->planned)
 		dispatch_committed(&work->dispatch);
+	if (!err && work->joined && work->joined->planned)
+		dispatch_committed(&work->joined->dispatch);
 }
 
 int work_commit(struct work *work, int (*write)(struct db *writer, void *arg), void *arg)
@@ -115,7 +127,14 @@ int work_commit(struct work *work, int (*write)(struct db *writer, void *arg), v
 	work->arg = arg;
 	err = committer_run_then(work->app->committer, write_all, written, work);
 	work->committed = !err;
+	if (work->joined)
+		work->joined->committed = !err;
 	return err;
+}
+
+void work_join(struct work *work, struct work *other)
+{
+	work->joined = other;
 }
 
 int work_inline(struct work *work)

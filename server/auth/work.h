@@ -45,6 +45,7 @@ struct work {
 	struct audit_entry audit; /* the caller may set more of it between plan and commit */
 	int (*write)(struct db *writer, void *arg);
 	void *arg;
+	struct work *joined; /* NULL: none */
 };
 
 void work_init(struct work *work, struct app *app, const struct origin *origin);
@@ -64,6 +65,11 @@ int work_plan_silent(struct work *work, const char *type) MUST_CHECK;
  * undoes all of it and is returned. NULL: there is nothing to write but those.
  */
 int work_commit(struct work *work, int (*write)(struct db *writer, void *arg), void *arg) MUST_CHECK;
+/*
+ * One request, two events: `other`, planned and with nothing to write but its audit row and event, is committed with `work`, in
+ * the same transaction or not at all. Inline effects and release of each are the caller's, as ever. Before work_commit(work).
+ */
+void work_join(struct work *work, struct work *other);
 /* Inline effects, one after another. 0, or ERR_DENIED: one with on_failure reject failed. */
 int work_inline(struct work *work) MUST_CHECK;
 /* Of a planned event. */
