@@ -238,6 +238,20 @@ int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t 
 	return change(writer, s);
 }
 
+int users_raise_credentials(struct db *writer, int64_t id, int64_t now_ms)
+{
+	static const char sql[] = "UPDATE users SET credentials = credentials + 1, updated_ms = $1 "
+				  "WHERE id = $2 AND deleted_ms = 0";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, id);
+	return change(writer, s);
+}
+
 int users_confirm(struct db *writer, const struct user *user)
 {
 	static const char sql[] = "SELECT disabled = 0 AND locked_ms = 0 AND deleted_ms = 0 AND credentials = $1 "

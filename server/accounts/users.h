@@ -56,6 +56,8 @@ int users_delete(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 /* `hash` is a stored form. It also takes back must_reset and the lock. */
 int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t now_ms) MUST_CHECK;
+/* What a request has found of an account before this holds no more: its second factor is another. ERR_NOT_FOUND. */
+int users_raise_credentials(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 /*
  * Whether what a request has found of an account still holds as it commits: the account may log in, and its credentials are those of
  * `user`. ERR_STALE: not.
