@@ -1,4 +1,4 @@
-/* GET /me: the account behind an access token. */
+/* GET /me: the account behind an access token, and whether a second factor guards it ("totp"). */
 #ifndef TOKENFIRST_SERVER_AUTH_ME_H
 #define TOKENFIRST_SERVER_AUTH_ME_H
 
