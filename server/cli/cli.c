@@ -59,6 +59,8 @@ static const struct cli_command commands[] = {
 	{"user disable", "NAME", "disable an account and end its sessions", 1, 1, 0, true, cli_user_disable},
 	{"user passwd", "NAME [--password-stdin]", "set a new password and end the account's sessions", 1, 1,
 		OPT_PASSWORD_STDIN, true, cli_user_passwd},
+	{"user totp-remove", "NAME", "take an account's second factor and recovery codes away", 1, 1, 0, true,
+		cli_user_totp_remove},
 	{"effects list", "[--state STATE] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--limit N] [--json]",
 		"list effects in the outbox, the newest first; STATE is dead, pending, delivered, discarded, skipped "
 		"or "

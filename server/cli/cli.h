@@ -34,6 +34,7 @@ int cli_user_add(const struct cli *cli, const struct config *config);
 int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
+int cli_user_totp_remove(const struct cli *cli, const struct config *config);
 int cli_effects_list(const struct cli *cli, const struct config *config);
 int cli_effects_show(const struct cli *cli, const struct config *config);
 int cli_effects_replay(const struct cli *cli, const struct config *config);

@@ -82,3 +82,11 @@ int cli_user_passwd(const struct cli *cli, const struct config *config)
 	return run(config, "user.passwd", json_pack("{s:s, s:s}", "username", username, "password", hash), username,
 		"has a new password");
 }
+
+int cli_user_totp_remove(const struct cli *cli, const struct config *config)
+{
+	const char *username = cli->operands[0];
+
+	return run(config, "user.totp_remove", json_pack("{s:s}", "username", username), username,
+		"has no second factor any more");
+}

@@ -6,6 +6,7 @@
 #include "config/clock.h"
 #include "config/limits.h"
 #include "server/accounts/sessions.h"
+#include "server/accounts/totp.h"
 #include "server/accounts/users.h"
 #include "server/ops/effects_command.h"
 
@@ -91,10 +92,26 @@ static int user_passwd(struct db *writer, const json_t *arguments, json_t **ret_
 	return err ? err : finish(writer, "user.password_set", &user, now_ms, ret_reply);
 }
 
+/* For who has lost authenticator and recovery codes, and has shown an operator who they are: the password alone does again. */
+static int user_totp_remove(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	const char *username;
+	struct user user;
+	int err;
+
+	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s!}", "username", &username))
+		return ERR_INVALID;
+	err = users_find_by_username(writer, username, &user);
+	if (!err)
+		err = totp_remove(writer, user.id);
+	return err ? err : finish(writer, "user.totp_disabled", &user, clock_now_ms(), ret_reply);
+}
+
 static const struct command commands[] = {
 	{"user.add", user_add, NULL},
 	{"user.disable", user_disable, NULL},
 	{"user.passwd", user_passwd, NULL},
+	{"user.totp_remove", user_totp_remove, NULL},
 	{"effects.replay", effects_replay_store, effects_replay_live},
 	{"effects.discard", effects_discard_store, effects_discard_live},
 	{"effects.pause", effects_pause_store, effects_pause_live},

@@ -30,6 +30,7 @@ struct command {
  *   user.add      {"username", "email" ("": none), "admin", "password"}   ERR_EXISTS: name or address is taken
  *   user.disable  {"username"}                                            ERR_NOT_FOUND
  *   user.passwd   {"username", "password"}                                ERR_NOT_FOUND
+ *   user.totp_remove  {"username"}                                        ERR_NOT_FOUND; there need not be a second factor
  *
  * Each replies {"id", "username"}. "password" is a hash. ERR_INVALID: an argument breaks its rule. For effects.* see
  * effects_command.h.
