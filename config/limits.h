@@ -69,7 +69,16 @@
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */
 #define LIMIT_HASH_PASSES  20
-#define LIMIT_SIGNING_KEYS 32 /* not retired, in one store; more end the start of a server */
+#define LIMIT_FOREIGN_HASH 300 /* bytes of a hash that another program made */
+/*
+ * What a check of one may cost; more is refused when users are imported, and never matches. On one core of 2.5 GHz each is about a
+ * second, where a hash of today's parameters takes 12 ms.
+ */
+#define LIMIT_BCRYPT_COST      14
+#define LIMIT_SHA_CRYPT_ROUNDS 1000000
+#define LIMIT_PBKDF2_ROUNDS    4000000
+#define LIMIT_SCRYPT_BYTES     (256 << 20) /* 128 N r p of scrypt and yescrypt: their memory, and their time */
+#define LIMIT_SIGNING_KEYS     32	   /* not retired, in one store; more end the start of a server */
 
 #define LIMIT_RECOVERY_CODES	 10  /* made when a second factor is confirmed; each works once */
 #define LIMIT_TOTP_ISSUER	 64  /* bytes */
@@ -78,15 +87,14 @@
 #define LIMIT_ORIGINS		 64
 #define LIMIT_THROTTLE_ACCOUNTS	 65536 /* entries of each table of the throttle: at its bound the least grave goes */
 #define LIMIT_THROTTLE_ADDRESSES 65536
-#define LIMIT_THROTTLE_LOOK_MS	 100 /* a guess that waits for others looks so often whether its client is still there */
-#define LIMIT_FORWARDED_HOPS	 32  /* of a forwarding header that are looked at */
-#define LIMIT_IMPORT_LINE	 4096 /* bytes of a line of an import; longer ones are errors of it */
-#define LIMIT_IMPORT_BATCH	 200 /* lines that one command carries; they fit LIMIT_CONTROL_LINE by their own bounds */
-#define LIMIT_AUDIT_DETAIL	 1024	/* bytes of what an audit row says beyond its columns */
-#define LIMIT_AUDIT_LOOK	 20000	/* rows that one page of the audit trail looks at, to find them */
-#define LIMIT_SEARCH_LOOK	 5000	/* accounts that one page of a search looks at */
-#define LIMIT_OVERVIEW_COUNT	 100000 /* what is counted for an overview; beyond it is "at least" */
-#define LIMIT_SHOWN_SESSIONS	 10000	/* the latest of an account, of which the live ones are counted */
+#define LIMIT_FORWARDED_HOPS	 32	    /* of a forwarding header that are looked at */
+#define LIMIT_IMPORT_LINE	 4096	    /* bytes of a line of an import; longer ones are errors of it */
+#define LIMIT_IMPORT_LINES	 1000000    /* of one import; more have to be several */
+#define LIMIT_IMPORT_ERRORS	 100	    /* of an import that are told; the rest are counted only */
+#define LIMIT_IMPORT_BATCH	 200	    /* lines that one command carries, or fewer: */
+#define LIMIT_IMPORT_BYTES	 (48 << 10) /* bytes of them as JSON, so that they fit LIMIT_CONTROL_LINE */
+#define LIMIT_IMPORT_FORGET	 2000	    /* rows of an earlier import that one command removes */
+#define LIMIT_AUDIT_DETAIL	 1024	    /* bytes of what an audit row says beyond its columns */
 
 /* events from elsewhere */
 #define LIMIT_EVENT_TYPE      64	 /* bytes */
@@ -163,6 +171,7 @@
 
 static_assert(LIMIT_LANE_WINDOW >= 32, "a lane's window is parted by class, and that of retries by what is due");
 static_assert(LIMIT_REFILL_ROWS > 2 * LIMIT_LANE_WINDOW, "a refill sees beyond what is held");
+static_assert(LIMIT_IMPORT_BYTES + (8 << 10) < LIMIT_CONTROL_LINE, "a batch of lines and one more fit a command");
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");
 static_assert(2 * LIMIT_EVENT_DATA + (32 << 10) <= LIMIT_REQUEST_BODY,
 	"an event's data goes into a request, also as a JSON text within JSON, which doubles it at most");

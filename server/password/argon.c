@@ -61,6 +61,23 @@ static bool affordable(const struct argon_cost *cost, const char *stored)
 	return false;
 }
 
+int argon_acceptable(const char *stored, const char **ret_why)
+{
+	static const struct argon_cost none = {.memory_bytes = 0};
+
+	/* libsodium's reader, whatever it says of the parameters */
+	if (strlen(stored) >= crypto_pwhash_STRBYTES ||
+		crypto_pwhash_str_needs_rehash(stored, crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN) < 0) {
+		*ret_why = "the password hash breaks the form of its kind";
+		return ERR_INVALID;
+	}
+	if (!affordable(&none, stored)) {
+		*ret_why = "the password hash costs too much to be checked";
+		return ERR_LIMIT;
+	}
+	return 0;
+}
+
 int argon_hash(const struct argon_cost *cost, const char *password, char *ret_hash)
 {
 	char hash[crypto_pwhash_STRBYTES];

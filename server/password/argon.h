@@ -36,6 +36,12 @@ void argon_nobody(const struct argon_cost *cost, char *ret_hash);
 int argon_verify(const struct argon_cost *cost, const char *stored, const char *password, bool *ret_matches) MUST_CHECK;
 
 /*
+ * Whether a text is a hash that argon_verify takes whatever the cost of today. ERR_INVALID, or ERR_LIMIT: it asks for more than
+ * LIMIT_HASH_MEMORY_KIB or LIMIT_HASH_PASSES; and what is wrong (static text).
+ */
+int argon_acceptable(const char *stored, const char **ret_why) MUST_CHECK;
+
+/*
  * What a check against `stored` costs less than one with today's parameters: memory times passes is what takes time.
  * False: nothing that could be made up for.
  */

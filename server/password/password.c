@@ -11,6 +11,9 @@
  *
  * Whether the client has left is asked when the hash would begin: then is the last moment at which
  * work can be saved, and under overload it is work for somebody who has given up.
+ *
+ * A password is put into its normal form by the caller's thread, before it is queued: here and in password_hash_here, and
+ * nowhere else, so that what is hashed and what is checked is the same text.
  */
 #include "server/password/password.h"
 
@@ -30,7 +33,8 @@
 #include "config/clock.h"
 #include "config/limits.h"
 #include "server/password/arena.h"
-#include "server/password/argon.h"
+#include "server/password/check.h"
+#include "server/password/normal.h"
 
 /*
  * Measured with 2 hash threads on 2 cores, beside 2 busy threads of normal priority: about 93 hashes/s at nice 0, 70 at 3,
@@ -48,9 +52,10 @@ struct job {
 	int64_t queued_us;
 
 	/* what is asked */
-	const char *password;
-	const char *stored; /* to compare with; NULL: nobody's */
-	char *ret_hash;	    /* not NULL: make a hash, compare nothing */
+	const char *password; /* normal */
+	const char *typed;    /* NULL: no other than that */
+	const char *stored;   /* to compare with; NULL: nobody's */
+	char *ret_hash;	      /* not NULL: make a hash, compare nothing */
 	bool (*gone)(const void *arg);
 	const void *arg;
 
@@ -71,8 +76,7 @@ struct slot {
 
 struct passwords {
 	/* constant once started */
-	struct argon_cost cost;
-	char nobody[PASSWORD_HASH_SIZE]; /* what an unknown user's password is compared with */
+	struct checker *checker;
 	int64_t queue_max;
 	int64_t queue_timeout_ms;
 	struct slot *slots;
@@ -104,25 +108,6 @@ static void end_job(struct job *job, int err)
 	pthread_cond_signal(&job->ended);
 }
 
-/* Unknown users, and stored hashes that are refused or were cheaper, take the time that everybody takes. */
-static int verify(const struct passwords *p, const struct job *job, struct password_check *check)
-{
-	struct argon_cost owed;
-	bool matches = false;
-	int err = job->stored ? argon_verify(&p->cost, job->stored, job->password, &matches) : ERR_INVALID;
-
-	if (err == ERR_INVALID) {
-		err = argon_verify(&p->cost, p->nobody, job->password, &matches);
-		matches = false;
-	} else if (!err && argon_owed(&p->cost, job->stored, &owed)) {
-		/* a hash of cheaper days, not renewed yet, would be told from an unknown user by the clock */
-		err = argon_spend(&owed, job->password);
-	}
-	check->matches = !err && matches;
-	check->needs_rehash = check->matches && argon_needs_rehash(&p->cost, job->stored);
-	return err;
-}
-
 /* Without the mutex: the job is this thread's while it is begun. */
 static int execute(const struct passwords *p, struct job *job)
 {
@@ -135,9 +120,10 @@ static int execute(const struct passwords *p, struct job *job)
 		return ERR_CLOSED;
 	}
 	if (job->ret_hash)
-		err = argon_hash(&p->cost, job->password, job->ret_hash);
+		err = stored_make(checker_rules(p->checker), job->password, job->ret_hash);
 	else
-		err = verify(p, job, &job->check);
+		err = checker_check(p->checker, job->stored, job->password, job->typed, &job->check.matches,
+			&job->check.needs_rehash);
 	job->check.hash_us = clock_mono_us() - begun_us;
 	return err;
 }
@@ -245,26 +231,48 @@ static int submit(struct passwords *p, struct job *job)
 int password_verify(struct passwords *passwords, const char *stored, const char *password,
 	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check)
 {
-	struct job job = {.stored = stored, .password = password, .gone = gone, .arg = arg};
-	int err = submit(passwords, &job);
+	struct job job = {.stored = stored, .gone = gone, .arg = arg};
+	struct normal normal;
+	int err = normal_make(password, NORMAL_CASE_KEPT, &normal);
 
+	if (err)
+		return err;
+	job.password = normal.text;
+	job.typed = strcmp(normal.text, password) != 0 ? password : NULL;
+	err = submit(passwords, &job);
 	if (!err)
 		*ret_check = job.check;
+	normal_release(&normal);
 	return err;
 }
 
 int password_hash(struct passwords *passwords, const char *password, char ret_hash[PASSWORD_HASH_SIZE])
 {
-	struct job job = {.password = password, .ret_hash = ret_hash};
+	struct job job = {.ret_hash = ret_hash};
+	struct normal normal;
+	int err = normal_make(password, NORMAL_CASE_KEPT, &normal);
 
-	return submit(passwords, &job);
+	if (err)
+		return err;
+	job.password = normal.text;
+	err = submit(passwords, &job);
+	normal_release(&normal);
+	return err;
 }
 
 int password_hash_here(const struct config *config, const char *password, char ret_hash[PASSWORD_HASH_SIZE])
 {
-	struct argon_cost cost = argon_cost_of(config);
+	struct stored_rules rules;
+	struct normal normal;
+	int err = normal_make(password, NORMAL_CASE_KEPT, &normal);
 
-	return argon_hash(&cost, password, ret_hash);
+	if (err)
+		return err;
+	stored_rules_make(config, &rules);
+	err = stored_make(&rules, normal.text, ret_hash);
+	stored_rules_release(&rules);
+	normal_release(&normal);
+	return err;
 }
 
 static size_t cores(void)
@@ -289,14 +297,14 @@ static void register_metrics(struct passwords *p, struct metrics *metrics)
 	p->shed_gone = metrics_counter(metrics, name, help, "reason=\"client_gone\"");
 }
 
-static int start_slot(struct passwords *p, size_t index)
+static int start_slot(struct passwords *p, size_t index, size_t memory_bytes)
 {
 	struct slot *slot = &p->slots[index];
 	int err;
 
 	slot->passwords = p;
 	slot->number = index;
-	err = arena_new(p->cost.memory_bytes, &slot->arena);
+	err = arena_new(memory_bytes, &slot->arena);
 	if (err)
 		return err;
 	err = pthread_create(&slot->thread, NULL, hash_thread, slot);
@@ -311,7 +319,7 @@ static int start_slot(struct passwords *p, size_t index)
 int passwords_start(const struct config *config, struct metrics *metrics, struct passwords **ret_passwords)
 {
 	struct passwords *p = calloc(1, sizeof(*p));
-	int err = 0;
+	int err;
 
 	if (!p)
 		return ERR_MEMORY;
@@ -319,17 +327,14 @@ int passwords_start(const struct config *config, struct metrics *metrics, struct
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->left, NULL);
-	p->cost = argon_cost_of(config);
 	p->queue_max = config->password.queue;
 	p->queue_timeout_ms = config->password.queue_timeout_ms;
 	register_metrics(p, metrics);
 	p->slot_count = config->password.slots > 0 ? (size_t)config->password.slots : cores();
 	p->slots = calloc(p->slot_count, sizeof(*p->slots));
-	if (!p->slots)
-		err = ERR_MEMORY;
-	argon_nobody(&p->cost, p->nobody);
+	err = p->slots ? checker_new(config, metrics, &p->checker) : ERR_MEMORY;
 	for (size_t i = 0; !err && i < p->slot_count; i++)
-		err = start_slot(p, i);
+		err = start_slot(p, i, argon_cost_of(config).memory_bytes);
 	if (err)
 		passwords_stop(p);
 	else
@@ -364,6 +369,7 @@ void passwords_stop(struct passwords *passwords)
 	pthread_cond_destroy(&p->left);
 	pthread_cond_destroy(&p->work);
 	pthread_mutex_destroy(&p->mutex);
+	checker_free(p->checker);
 	free(p->slots);
 	free(p);
 }

@@ -5,8 +5,8 @@
  * from hash to hash (arena.h). Callers hand over and wait, at most `queue` of them and at most
  * `queue_timeout_ms` until their hash is begun: overload sheds, it never stacks up.
  *
- * Stored form: libsodium's "$argon2id$v=19$m=…,t=…,p=1$salt$hash" (RFC 9106; parameters after OWASP's
- * password storage cheat sheet: 19 MiB, t=2).
+ * Passwords are hashed and checked in NFKC (normal.h). Stored forms are those of stored.h: new ones Argon2id, of the peppered password
+ * where a pepper is configured (parameters after OWASP's password storage cheat sheet: 19 MiB, t=2); imported ones as they came.
  */
 #ifndef TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
 #define TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
@@ -26,16 +26,17 @@ void passwords_stop(struct passwords *passwords); /* NULL is fine; waiting calle
 
 struct password_check {
 	bool matches;
-	bool needs_rehash; /* the stored parameters are not today's */
+	bool needs_rehash; /* password_hash would make another form: parameters, pepper, or kind */
 	int64_t wait_us;   /* until a hash thread began */
 	int64_t hash_us;
 };
 
 /*
  * Compares a password with a stored hash; `stored` NULL stands for an unknown user and costs the
- * same: a hash made at start with today's parameters is checked, and never matches.
+ * same: a hash made at start with today's parameters is checked, and never matches (check.h).
  * ERR_LIMIT: queue full. ERR_TIMEOUT: not begun in time. ERR_CLOSED: `gone(arg)` said, when the hash was
- * about to begin, that nobody waits any more (NULL: never asked), or stopping. ERR_CRYPTO: out of memory.
+ * about to begin, that nobody waits any more (NULL: never asked), or stopping. ERR_CRYPTO, ERR_MEMORY: out of memory. ERR_INVALID: a text that
+ * password_acceptable refuses; nothing was looked at.
  */
 int password_verify(struct passwords *passwords, const char *stored, const char *password,
 	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check) MUST_CHECK;

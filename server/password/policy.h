@@ -21,7 +21,8 @@ int policy_new(const struct config *config, struct metrics *metrics, struct poli
 void policy_free(struct policy *policy); /* NULL is fine */
 
 /*
- * 0, or ERR_INVALID and a sentence for the user. `username` and `email` may be NULL or "". May block for password.breach_timeout.
+ * 0, or ERR_INVALID and a sentence for the user, or ERR_MEMORY. `username` and `email` may be NULL or "". May block for
+ * password.breach_timeout.
  */
 int policy_check(struct policy *policy, const char *password, const char *username, const char *email,
 	char ret_why[POLICY_WHY]) MUST_CHECK;
