@@ -129,7 +129,7 @@ class Server:
     """tokenfirst with a store of its own in `folder`, and the user alice."""
 
     def __init__(self, folder, delivery, ports, password=None, in_flight=256, effects=None, services=None,
-                 retention=None):
+                 retention=None, more=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         self.store = f"sqlite:{self.folder}/tokenfirst.db"
@@ -139,7 +139,10 @@ class Server:
             "background": {"drain": "1s"},
             # inline effects hold their request's thread: with the default of 64 it is those that inline runs out of
             "requests": {"login": {"threads": 128}},
+            # one user and one address are all that there is
+            "throttle": {"exempt": ["127.0.0.0/8"]},
             "log": {"level": "info"},
+            **(more or {}),
         }
         if password:
             config["password"] = password
