@@ -2,18 +2,27 @@
  * POST /signup {"email","password","username"?}, or with {"invite_token","password","username"?}; POST /email/verify
  * {"token","username"?}.
  *
- * /signup always answers 202 with X-Event-Id, in the same time whether there is an account or not: what came of it is told
- * by mail to the address alone. The account is made when the link of that mail is used (links.h). Invited addresses are
- * proven, so an invitation makes the account at once.
+ * /signup with an address always answers 202 with X-Event-Id, in the same time whether there is an account or not: what came of it is
+ * told by mail to the address alone. The account is made when the link of that mail is used (links.h). Invited addresses are
+ * proven, so an invitation makes the account at once: 201, as /email/verify.
+ *
+ * signup.mode holds when the account is made, whatever it was when the mail was sent: `invite` and `closed` also refuse the links of
+ * earlier signups, and `closed` invitations. They stay good, should the mode change back.
+ *
+ * Whoever chooses no username is given one. Several signups for an address are possible side by side; the first link that is used
+ * makes the account, and voids the others.
  */
 #ifndef TOKENFIRST_SERVER_AUTH_SIGNUP_H
 #define TOKENFIRST_SERVER_AUTH_SIGNUP_H
 
 #include "server/http/route.h"
 
-/* 202; 400 malformed or a password that may not be chosen, 403 signup_closed, 429 */
+/*
+ * 202 {"event_id"}, or 201 {"user":{…},"event_id"} for an invitation; 400 malformed, password_refused, link_invalid; 403 signup_closed,
+ * signup_invited_only; 409 username_taken (invitations: the link stays good for another name); 429.
+ */
 void signup(struct exchange *x, struct request_thread *thread);
-/* 201 {"user":{…}}; 400 link_invalid, 409 username_taken: the link stays good for another name */
+/* 201 {"user":{…},"event_id"}; 400 malformed, link_invalid; 403 as above; 409 username_taken: the link stays good; 429 */
 void email_verify(struct exchange *x, struct request_thread *thread);
 
 #endif
