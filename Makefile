@@ -91,6 +91,10 @@ $(BUILD)/%.o: %.c
 	@echo "  CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# texts that are built in (server/embed.h): the compiler's list of dependencies does not know of them
+$(BUILD)/server/auth/page.o: $(wildcard server/auth/pages/*)
+$(BUILD)/server/ops/openapi.o: $(wildcard server/ops/openapi.json)
+
 $(SUPPORT_LIBRARY): $(SUPPORT_SOURCES:%.c=$(BUILD)/%.o)
 	@rm -f $@
 	@echo "  AR   $@"

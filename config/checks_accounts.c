@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/cidr.h"
 #include "config/endpoint.h"
@@ -66,6 +67,9 @@ static void check_browsers(const struct option_scope *scope, const struct config
 	}
 	if (config->cookie.name && header_name_fault(config->cookie.name))
 		scope_error(scope, "cookie.name", "must be a token (RFC 6265 4.1.1)");
+	if (config->cookie.name && strncasecmp(config->cookie.name, "__Host-", 7) == 0)
+		scope_error(scope, "cookie.name",
+			"can't begin with __Host-: browsers drop such a cookie unless its path is /");
 }
 
 void accounts_check(const struct option_scope *scope, const struct config *config)

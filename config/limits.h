@@ -51,6 +51,7 @@
 #define LIMIT_TLS_FILE		    (256 << 10) /* bytes of a certificate chain or key file */
 #define LIMIT_LOOPS		    64		/* event loops, whatever http.loops says */
 
+#define LIMIT_PAGE	     (64 << 10) /* bytes of a page for people */
 #define LIMIT_METRICS (4 << 20) /* bytes of /metrics; more is a 500 */
 
 /* accounts */

@@ -13,7 +13,8 @@
 #include "background/store/committer.h"
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
-#include "server/auth/login_watch.h"
+#include "server/auth/login.h"
+#include "server/auth/page.h"
 #include "server/auth/throttle.h"
 #include "server/http/route.h"
 #include "server/password/password.h"
@@ -31,6 +32,7 @@ struct app {
 	struct throttle *throttle;
 	struct keys *keys;
 	struct link_maker links;
+	struct pages pages;
 	struct login_metrics login_metrics;
 	atomic_bool draining;
 	atomic_int_fast64_t session_id; /* the last one handed out */

@@ -5,6 +5,7 @@
 #include "config/clock.h"
 #include "config/log.h"
 #include "server/app.h"
+#include "server/auth/refresh_cookie.h"
 
 void grant_init(struct grant *grant, struct app *app)
 {
@@ -87,13 +88,17 @@ void grant_answer(const struct grant *grant, struct exchange *x, const json_t *b
 {
 	const struct user *user = grant->user;
 	const char *email = user->email[0] ? user->email : NULL;
-	json_t *answer = json_pack("{s:s, s:s, s:I, s:s, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
+	const struct config *config = grant->app->config;
+	int64_t life_ms = grant->session.expires_ms - grant->session.created_ms;
+	bool cookie = refresh_cookie_wanted(config, body);
+	json_t *answer = json_pack("{s:s, s:s, s:I, s:s*, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
 		grant->access_token.data, "token_type", "Bearer", "expires_in",
-		(json_int_t)(grant->claims.expires_s - grant->claims.issued_s), "refresh_token", grant->refresh_token,
-		"refresh_expires_in", (json_int_t)((grant->session.expires_ms - grant->session.created_ms) / 1000),
-		"user", "id", user->public_id, "username", user->username, "email", email, "event_id", event_id);
+		(json_int_t)(grant->claims.expires_s - grant->claims.issued_s), "refresh_token",
+		cookie ? NULL : grant->refresh_token, "refresh_expires_in", (json_int_t)(life_ms / 1000), "user", "id",
+		user->public_id, "username", user->username, "email", email, "event_id", event_id);
 
-	(void)body;
+	if (cookie)
+		refresh_cookie_set(x, config, grant->refresh_token, life_ms);
 	exchange_add_header(x, "X-Event-Id", event_id);
 	exchange_answer_json(x, 200, answer);
 }

@@ -182,7 +182,7 @@ static int start(struct service *service)
 
 	raise_descriptor_limit(app->config);
 	app->metrics = metrics_new();
-	if (app->metrics == NULL)
+	if (app->metrics == NULL || pages_init(&app->pages) != 0)
 		return failed("can't start", err_text(ERR_MEMORY));
 	metrics_register_process(app->metrics);
 	login_metrics_register(&app->login_metrics, app->metrics);
@@ -328,6 +328,7 @@ static void stop(struct service *service)
 	}
 	throttle_free(app->throttle);
 	policy_free(app->policy);
+	pages_release(&app->pages);
 	keys_free(app->keys);
 	store_close(app->store);
 	metrics_free(app->metrics);

@@ -101,7 +101,9 @@ int edge_init(struct edge *edge, const struct http_options *options)
 
 	*edge = (struct edge){.config = options->config, .app = options->app};
 	pthread_mutex_init(&edge->lock, NULL);
-	int err = clock_condition_init(&edge->quiet);
+	int err = forwarded_init(&edge->forwarded, options->config);
+	if (!err)
+		err = clock_condition_init(&edge->quiet);
 	if (err) {
 		pthread_mutex_destroy(&edge->lock);
 		return err;

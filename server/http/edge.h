@@ -11,6 +11,7 @@
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
 #include "server/http/connection.h"
+#include "server/http/forwarded.h"
 #include "server/http/http.h"
 #include "server/http/route.h"
 
@@ -41,6 +42,7 @@ struct route_table {
 struct edge {
 	const struct config *config;
 	struct app *app;
+	struct forwarded forwarded;
 	struct route_table main, ops;	/* ops: used only where ops.listen is set */
 	struct crew *crews[CREW_COUNT]; /* NULL for CREW_LOOP */
 	char *certificate, *key;	/* PEM texts; NULL: no TLS */

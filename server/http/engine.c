@@ -12,8 +12,10 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/clock.h"
+#include "server/http/cors.h"
 #include "server/http/exchange_internal.h"
 #include "server/http/intake.h"
 #include "server/http/loop.h"
@@ -87,21 +89,53 @@ static void on_completed(
 	*context = NULL;
 }
 
+static bool add(struct MHD_Response *response, const char *name, const char *value)
+{
+	return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+/*
+ * What keeps browsers from making more of an answer than it is (https://owasp.org/www-project-secure-headers/): no guessed type, no
+ * script, no frame, no word of this URL to others, no use by pages of other origins but those that CORS lets.
+ */
+static bool add_security(const struct exchange *x, struct MHD_Response *response)
+{
+	static const char nothing[] = "default-src 'none'; frame-ancestors 'none'";
+
+	return add(response, "X-Content-Type-Options", "nosniff") &&
+	       add(response, "Content-Security-Policy", x->reply.policy ? x->reply.policy : nothing) &&
+	       add(response, "X-Frame-Options", "DENY") && add(response, "Referrer-Policy", "no-referrer") &&
+	       add(response, "Cross-Origin-Resource-Policy", x->cors_origin ? "cross-origin" : "same-origin") &&
+	       (!x->edge->certificate || add(response, "Strict-Transport-Security", "max-age=63072000"));
+}
+
+static bool add_cors(const struct exchange *x, struct MHD_Response *response)
+{
+	bool ok = x->edge->config->cors.origin_count == 0 || add(response, "Vary", "Origin");
+
+	if (!x->cors_origin)
+		return ok;
+	ok = ok && add(response, "Access-Control-Allow-Origin", x->cors_origin) &&
+	     add(response, "Access-Control-Expose-Headers", CORS_EXPOSED);
+	if (x->edge->config->cookie.enabled)
+		ok = ok && add(response, "Access-Control-Allow-Credentials", "true");
+	return ok;
+}
+
 static bool add_headers(const struct exchange *x, struct MHD_Response *response)
 {
 	const struct reply *reply = &x->reply;
-	bool ok = MHD_add_response_header(response, "X-Request-Id", x->request_id) == MHD_YES;
+	bool ok = add(response, "X-Request-Id", x->request_id);
 
-	ok = ok &&
-	     MHD_add_response_header(response, "Cache-Control", reply->cache ? reply->cache : "no-store") == MHD_YES;
-	ok = ok && MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
-	if (reply->content_type[0])
-		ok = ok && MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;
+	ok = ok && add(response, "Cache-Control", reply->cache ? reply->cache : "no-store");
+	ok = ok && add_security(x, response) && add_cors(x, response);
+	if (reply->content_type)
+		ok = ok && add(response, "Content-Type", reply->content_type);
 	if (reply->close || atomic_load(&x->edge->parting))
-		ok = ok && MHD_add_response_header(response, "Connection", "close") == MHD_YES;
+		ok = ok && add(response, "Connection", "close");
 	for (size_t i = 0; i < reply->header_count; i++) {
 		const char *name = reply->headers[i];
-		ok = ok && MHD_add_response_header(response, name, name + strlen(name) + 1) == MHD_YES;
+		ok = ok && add(response, name, name + strlen(name) + 1);
 	}
 	return ok;
 }
@@ -295,6 +329,31 @@ void engine_resume(struct exchange *x)
 const char *engine_header(const struct exchange *x, const char *name)
 {
 	return MHD_lookup_connection_value(x->request, MHD_HEADER_KIND, name);
+}
+
+struct search {
+	const char *name, *value;
+	size_t found;
+};
+
+static enum MHD_Result compare_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct search *search = arg;
+
+	(void)kind;
+	if (strcasecmp(name, search->name) == 0) {
+		search->value = value;
+		search->found++;
+	}
+	return MHD_YES;
+}
+
+const char *engine_header_once(const struct exchange *x, const char *name)
+{
+	struct search search = {.name = name};
+
+	(void)MHD_get_connection_values(x->request, MHD_HEADER_KIND, compare_line, &search);
+	return search.found == 1 ? search.value : NULL;
 }
 
 const char *engine_query(const struct exchange *x, const char *name)

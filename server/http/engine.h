@@ -36,6 +36,8 @@ void engine_resume(struct exchange *x);
  */
 const char *engine_header(const struct exchange *x, const char *name);
 const char *engine_query(const struct exchange *x, const char *name);
+/* NULL also if there is more than one line of that name. */
+const char *engine_header_once(const struct exchange *x, const char *name);
 
 /* libmicrohttpd's. */
 const char *engine_version(void);

@@ -8,7 +8,9 @@
 #include "background/telemetry/trace.h"
 #include "config/clock.h"
 #include "config/log.h"
+#include "server/http/cookie.h"
 #include "server/http/engine.h"
+#include "server/http/form.h"
 #include "server/http/loop.h"
 #include "server/http/problem.h"
 
@@ -23,6 +25,7 @@ struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct conne
 	x->connection = c;
 	x->table = edge_table(edge, c);
 	x->started_us = now_us;
+	memcpy(x->client, c->client, sizeof(x->client));
 	/* a login's body has a password in it */
 	buf_init_secret(&x->body, (size_t)edge->config->http.body_bytes);
 	return x;
@@ -84,7 +87,7 @@ const char *exchange_request_id(const struct exchange *x)
 
 const char *exchange_client(const struct exchange *x)
 {
-	return x->connection->client;
+	return x->client;
 }
 
 const char *exchange_traceparent(const struct exchange *x)
@@ -128,6 +131,34 @@ bool exchange_has_body(const struct exchange *x)
 	return x->body.len > 0;
 }
 
+json_t *exchange_form(struct exchange *x)
+{
+	json_t *fields = NULL;
+
+	if (!guard_is_form(engine_header(x, "Content-Type")))
+		return exchange_json(x);
+	int err = form_parse(x->body.data, x->body.len, &fields);
+	if (!err)
+		return fields;
+	if (err == ERR_MEMORY)
+		exchange_problem(x, 500, "internal", "The server is out of memory.");
+	else
+		exchange_problem(x, 400, "malformed_form", "The body must be form fields in UTF-8, each of them once.");
+	return NULL;
+}
+
+char *exchange_cookie(struct exchange *x, const char *name)
+{
+	const char *header = engine_header_once(x, "Cookie");
+
+	return header ? cookie_find(header, name) : NULL;
+}
+
+void exchange_policy(struct exchange *x, const char *content_security_policy)
+{
+	x->reply.policy = content_security_policy;
+}
+
 void exchange_cache(struct exchange *x, const char *cache_control)
 {
 	x->reply.cache = cache_control;
@@ -168,7 +199,7 @@ static void answer(struct exchange *x, int status, const char *content_type, cha
 {
 	assert(status >= 200 && status <= 599 && !x->reply.status);
 	x->reply.status = status;
-	snprintf(x->reply.content_type, sizeof(x->reply.content_type), "%s", content_type ? content_type : "");
+	x->reply.content_type = content_type;
 	x->reply.body = body;
 	x->reply.len = len;
 	hand_over(x);

@@ -30,7 +30,8 @@ const char *exchange_query(struct exchange *x, const char *name);  /* NULL: abse
 const char *exchange_header(struct exchange *x, const char *name); /* NULL: absent; any case */
 const char *exchange_body(const struct exchange *x, size_t *ret_len);
 const char *exchange_request_id(const struct exchange *x); /* taken over if well-formed, else a new ULID */
-const char *exchange_client(const struct exchange *x);	   /* numeric address, without port */
+/* Numeric address, without port; behind a trusted proxy the one that it passes on (forwarded.h). */
+const char *exchange_client(const struct exchange *x);
 /* The request's own traceparent if valid, else a new one. */
 const char *exchange_traceparent(const struct exchange *x);
 int64_t exchange_started_us(const struct exchange *x); /* clock_mono_us when the request line was read */
@@ -52,15 +53,20 @@ bool exchange_has_body(const struct exchange *x);
  * kinds alike; one of JSON as exchange_json. 400 for a name that is there twice (RFC 6749 3.2) and bytes that are no UTF-8.
  */
 json_t *exchange_form(struct exchange *x);
-/* A cookie of the request (RFC 6265 4.2), copied; free() it. NULL: absent, or there twice. */
+/* A cookie of the request (RFC 6265 4.2), copied; free() it. NULL: absent, there twice, or no such value (cookie.h). */
 char *exchange_cookie(struct exchange *x, const char *name);
 
 /* Before the answer: what Cache-Control says in place of "no-store", static text. */
 void exchange_cache(struct exchange *x, const char *cache_control);
+/*
+ * Before the answer: what Content-Security-Policy says in place of "default-src 'none'; frame-ancestors 'none'", for a page. It
+ * must live as long as the server.
+ */
+void exchange_policy(struct exchange *x, const char *content_security_policy);
 /* Before the answer: an extra header (copied). Invalid or too many: ignored and logged, it is our bug. */
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 
-/* The ways to answer. `body` of exchange_answer is copied. exchange_answer_json takes over the reference;
+/* The ways to answer. `body` of exchange_answer is copied; `content_type` is static text, NULL: none. exchange_answer_json takes over the reference;
    a NULL body (no memory) becomes a 500. */
 void exchange_answer(struct exchange *x, int status, const char *content_type, const char *body, size_t len);
 void exchange_answer_json(struct exchange *x, int status, json_t *body);

@@ -19,13 +19,14 @@ struct loop;
 
 struct reply {
 	int status;	       /* 0: none yet, or nobody is there to get one */
-	char content_type[64]; /* "": none */
+	const char *content_type; /* static; NULL: none */
 	char *body;	       /* heap; NULL: empty */
 	size_t len;
 	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
 	size_t header_count;
-	const char *cache; /* of Cache-Control; NULL: no-store */
-	bool close;	   /* the connection ends after it */
+	const char *cache;  /* of Cache-Control; NULL: no-store */
+	const char *policy; /* of Content-Security-Policy; NULL: nothing may be loaded */
+	bool close;	    /* the connection ends after it */
 };
 
 struct exchange {
@@ -40,6 +41,8 @@ struct exchange {
 	struct guard_verdict target;
 	const char *raw_target; /* where it lies in the engine's memory, unescaped in place since */
 	size_t raw_target_len;
+	const char *cors_origin; /* the config's, whose page made the request and may read the answer; NULL: none */
+	char client[INET6_ADDRSTRLEN];	       /* the connection's, or what a trusted proxy says */
 	char request_id[LIMIT_REQUEST_ID + 1]; /* "" until the headers are read */
 	char traceparent[TRACEPARENT_SIZE];    /* "" until somebody asks */
 	struct buf body;

@@ -6,12 +6,16 @@
  */
 #include "server/http/intake.h"
 
+#include <arpa/inet.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/clock.h"
 #include "config/id.h"
+#include "server/http/cors.h"
 #include "server/http/crew.h"
 #include "server/http/engine.h"
 
@@ -67,11 +71,57 @@ static bool guarded(struct exchange *x, const struct intake_head *head, struct g
 	return refused(x, intact(x, head) ? &method : &torn);
 }
 
+/* The values of the lines that have this name, in their order. */
+static size_t find_lines(const struct intake_head *head, const char *name, const char *ret_values[LIMIT_HTTP_HEADERS])
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < head->count && i < LIMIT_HTTP_HEADERS; i++) {
+		if (strcasecmp(head->headers[i].name, name) == 0)
+			ret_values[found++] = head->headers[i].value;
+	}
+	return found;
+}
+
+/* Who is asking: past trusted proxies, and from which page. Before the guard, so that a page can read its refusals. */
+static void recognise(struct exchange *x, const struct intake_head *head)
+{
+	const struct edge *edge = x->edge;
+	const char *values[LIMIT_HTTP_HEADERS];
+	struct cidr peer;
+
+	if (edge->config->cors.origin_count > 0 && find_lines(head, "Origin", values) == 1)
+		x->cors_origin = cors_match(edge->config, values[0]);
+	if (edge->forwarded.count == 0 || cidr_parse_address(x->connection->client, &peer))
+		return;
+	size_t count = find_lines(head, edge->forwarded.header, values);
+	struct cidr client = forwarded_client(&edge->forwarded, &peer, values, count);
+	(void)inet_ntop(client.family, client.bytes, x->client, sizeof(x->client));
+}
+
+/* The path is known, and not with this method: OPTIONS asks for those that it has (RFC 9110 9.3.7), others are refused. */
+static void answer_methods(struct exchange *x, const char *allowed)
+{
+	char methods[sizeof((struct route_match){0}.allow) + sizeof(", OPTIONS")];
+
+	(void)snprintf(methods, sizeof(methods), "%s, OPTIONS", allowed);
+	exchange_add_header(x, "Allow", methods);
+	if (strcmp(x->method, "OPTIONS") != 0) {
+		exchange_problem(x, 405, "method_not_allowed", "The path has other methods; see Allow.");
+		return;
+	}
+	if (x->cors_origin && engine_header(x, "Access-Control-Request-Method"))
+		cors_preflight(x, x->edge->config, methods);
+	exchange_answer(x, 204, NULL, NULL, 0);
+}
+
 static bool routed(struct exchange *x)
 {
 	struct route_match match;
 
 	route_find(x->table->routes, x->table->count, x->method, x->path, &match);
+	if (match.ops)
+		x->cors_origin = NULL;
 	if (match.route) {
 		x->route = match.route;
 		if (match.parameter)
@@ -83,8 +133,7 @@ static bool routed(struct exchange *x)
 		return true;
 	}
 	if (match.allow[0]) {
-		exchange_add_header(x, "Allow", match.allow);
-		exchange_problem(x, 405, "method_not_allowed", "The path has other methods; see Allow.");
+		answer_methods(x, match.allow);
 		return false;
 	}
 	exchange_problem(x, 404, "not_found", "There is nothing at this path.");
@@ -129,6 +178,7 @@ enum intake intake_headers(struct exchange *x, const struct intake_head *head)
 
 	x->headers_seen = true;
 	take_request_id(x);
+	recognise(x, head);
 	if (guarded(x, head, &body))
 		return INTAKE_ANSWER;
 	bool wanted = routed(x) && content_accepted(x, &body);

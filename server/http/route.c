@@ -79,6 +79,7 @@ void route_find(
 		if (fit == FIT_NONE)
 			continue;
 		allow(match.allow, sizeof(match.allow), routes[i].method);
+		match.ops = match.ops || routes[i].ops;
 		/* an exact path goes before a pattern that it fits too */
 		if (fit <= best || !method_fits(&routes[i], method))
 			continue;

@@ -49,6 +49,7 @@ struct route {
 struct route_match {
 	const struct route *route; /* NULL: none; then `allow` says which methods the path has ("" : 404) */
 	char allow[64];
+	bool ops;	       /* the path, whatever the method, belongs to ops.listen */
 	const char *parameter; /* into the path, up to the next '/' or the end; NULL */
 	size_t parameter_len;
 };
