@@ -158,9 +158,9 @@ Test(http_edge, unknown_paths_and_methods)
 	cr_expect(says("application/problem+json"));
 	talk("DELETE /echo HTTP/1.1\r\n" HOST CLOSE "\r\n");
 	cr_expect_eq(status(), 405);
-	cr_expect(says("\r\nAllow: POST\r\n"));
-	talk("OPTIONS /loop HTTP/1.1\r\n" HOST CLOSE "\r\n");
-	cr_expect(says("\r\nAllow: GET, HEAD\r\n"));
+	cr_expect(says("\r\nAllow: POST, OPTIONS\r\n"));
+	talk("PUT /loop HTTP/1.1\r\n" HOST CLOSE "\r\n");
+	cr_expect(says("\r\nAllow: GET, HEAD, OPTIONS\r\n"));
 	cr_expect_eq(edge_request_count(&edge, "unknown", "404"), 1);
 	cr_expect_eq(edge_request_count(&edge, "unknown", "405"), 2);
 }

@@ -239,7 +239,7 @@ Test(login, the_edge_refuses_what_is_not_for_it)
 	cr_assert_eq(status_of("POST", "/login", "Content-Type: application/json; charset=utf-8", ALICE), 200);
 	api_get(server, "/login", NULL, &reply);
 	cr_assert(problem_is(&reply, 405, "method_not_allowed"), "%s", reply.body);
-	cr_assert_str_eq(http_reply_header(&reply, "Allow", allow), "POST");
+	cr_assert_str_eq(http_reply_header(&reply, "Allow", allow), "POST, OPTIONS");
 	http_reply_release(&reply);
 	free(large);
 }

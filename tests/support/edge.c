@@ -12,6 +12,7 @@
 
 #include "config/clock.h"
 #include "config/log.h"
+#include "server/auth/refresh_cookie.h"
 #include "tests/support/harness.h"
 
 static void text(struct exchange *x, const char *body)
@@ -96,6 +97,63 @@ static void mute(struct exchange *x, struct request_thread *thread)
 	(void)thread;
 }
 
+static void form(struct exchange *x, struct request_thread *thread)
+{
+	(void)thread;
+	json_t *fields = exchange_form(x);
+	if (fields)
+		exchange_answer_json(x, 200, fields);
+}
+
+static void cookie(struct exchange *x, struct request_thread *thread)
+{
+	char *value = exchange_cookie(x, "name");
+	char line[256];
+
+	(void)thread;
+	snprintf(line, sizeof(line), "[%s][%s]", value ? value : "none", exchange_client(x));
+	free(value);
+	text(x, line);
+}
+
+static void refresh(struct exchange *x, struct request_thread *thread)
+{
+	char *token = NULL;
+
+	if (refresh_cookie_take(x, thread->app->config, &token))
+		return;
+	text(x, token ? token : "none");
+	free(token);
+}
+
+static void grant(struct exchange *x, struct request_thread *thread)
+{
+	if (strcmp(exchange_method(x), "DELETE") == 0)
+		refresh_cookie_clear(x, thread->app->config);
+	else
+		refresh_cookie_set(x, thread->app->config, "the-token", 90500);
+	text(x, "granted");
+}
+
+static void page(struct exchange *x, struct request_thread *thread)
+{
+	(void)thread;
+	exchange_policy(x, "default-src 'self'");
+	text(x, "page");
+}
+
+static void full(struct exchange *x, struct request_thread *thread)
+{
+	char name[16];
+
+	(void)thread;
+	for (int i = 0; i < LIMIT_HTTP_REPLY_HEADERS; i++) {
+		snprintf(name, sizeof(name), "X-Full-%d", i);
+		exchange_add_header(x, name, "some thirty bytes of a header");
+	}
+	text(x, "full");
+}
+
 static void large(struct exchange *x, struct request_thread *thread)
 {
 	char *body = calloc(1, EDGE_LARGE_BODY);
@@ -119,6 +177,13 @@ static const struct route routes[] = {
 	{"GET", "/after", CREW_OTHER, false, false, after},
 	{"GET", "/mute", CREW_OTHER, false, false, mute},
 	{"GET", "/large", CREW_OTHER, false, false, large},
+	{"POST", "/form", CREW_OTHER, BODY_FORM, false, form},
+	{"GET", "/cookie", CREW_OTHER, BODY_NONE, false, cookie},
+	{"POST", "/refresh", CREW_OTHER, BODY_NONE, false, refresh},
+	{"POST", "/grant", CREW_OTHER, BODY_NONE, false, grant},
+	{"DELETE", "/grant", CREW_OTHER, BODY_NONE, false, grant},
+	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page},
+	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full},
 	{"GET", "/loop-mute", CREW_LOOP, false, false, mute},
 };
 
@@ -128,6 +193,7 @@ void edge_prepare(struct test_edge *edge)
 	log_configure(LOG_ERROR, LOG_JSON);
 	memset(edge, 0, sizeof(*edge));
 	edge->config.listen = (char *)"127.0.0.1:0";
+	edge->app.config = &edge->config;
 	edge->config.http.loops = 1;
 	edge->config.http.connections = 100;
 	edge->config.http.header_bytes = 16 << 10;
