@@ -39,6 +39,40 @@ static void removed(void *arg, const struct outbox_tally *tally)
 		atomic_fetch_add(&dead_gone, (int)tally->items[i].rows);
 }
 
+/* A sweep that pretends: looks that find something every other time. */
+struct rows {
+	atomic_int rounds, looks, writes;
+	int left;
+	int err; /* of the next look */
+};
+static struct rows rows;
+
+static int rows_look(void *arg, struct db *db)
+{
+	struct rows *r = arg;
+	int err = r->err;
+
+	cr_assert_not_null(db);
+	atomic_fetch_add(&r->looks, 1);
+	r->err = 0;
+	if (err != 0)
+		return err;
+	if (r->left == 0) {
+		atomic_fetch_add(&r->rounds, 1);
+		return JANITOR_DONE;
+	}
+	return r->left-- % 2 == 0 ? JANITOR_WRITE : JANITOR_AGAIN;
+}
+
+static int rows_write(struct db *db, void *arg)
+{
+	struct rows *r = arg;
+
+	cr_assert(db_in_transaction(db));
+	atomic_fetch_add(&r->writes, 1);
+	return 0;
+}
+
 static void start(int64_t delivered_ms, int64_t dead_ms, int64_t interval_ms)
 {
 	const struct janitor_options options = {.store = opened.store,
@@ -47,7 +81,8 @@ static void start(int64_t delivered_ms, int64_t dead_ms, int64_t interval_ms)
 		.delivered_ms = delivered_ms,
 		.dead_ms = dead_ms,
 		.interval_ms = interval_ms,
-		.removed = removed};
+		.removed = removed,
+		.sweep = {.look = rows_look, .write = rows_write, .arg = &rows}};
 
 	cr_assert_eq(janitor_start(&options, &janitor), 0);
 }
@@ -153,6 +188,26 @@ Test(janitor, forgets_old_idempotency_keys)
 	for (int64_t i = 0; i < WAIT_MS && outbox_rows_number(reader, sql) == 2; i++)
 		harness_sleep_ms(1);
 	cr_assert_eq(outbox_rows_number(reader, sql), 1);
+}
+
+Test(janitor, has_somebody_else_s_rows_swept)
+{
+	rows = (struct rows){.left = 10, .err = ERR_STORE};
+	start(60000, 200000, 1);
+	for (int64_t i = 0; i < WAIT_MS && atomic_load(&rows.rounds) < 3; i++)
+		harness_sleep_ms(1);
+	cr_assert_geq(atomic_load(&rows.rounds), 3, "a round that failed is not the last one");
+	cr_assert_eq(atomic_load(&rows.writes), 5);
+	janitor_stop(janitor);
+	rows.left = 1000000;
+	start(60000, 200000, 1);
+	int64_t begun = atomic_load(&rows.looks);
+	for (int64_t i = 0; i < WAIT_MS && atomic_load(&rows.looks) < begun + 5; i++)
+		harness_sleep_ms(1);
+	int64_t stopped_us = harness_mono_us();
+	janitor_stop(janitor);
+	janitor = NULL;
+	cr_assert_lt(harness_mono_us() - stopped_us, 5 * 1000000, "it goes on to the end");
 }
 
 Test(janitor, is_stopped_while_it_waits_and_while_it_works)
