@@ -34,6 +34,7 @@ struct app {
 	struct link_maker links;
 	struct pages pages;
 	struct login_metrics login_metrics;
+	int64_t started_us; /* clock_mono_us */
 	atomic_bool draining;
 	atomic_int_fast64_t session_id; /* the last one handed out */
 };

@@ -17,6 +17,7 @@
 #include "server/auth/signup.h"
 #include "server/ops/admin.h"
 #include "server/ops/admin_audit.h"
+#include "server/ops/admin_overview.h"
 #include "server/ops/admin_users.h"
 #include "server/ops/events.h"
 #include "server/ops/events_accept.h"

@@ -211,12 +211,12 @@ static const struct step {
 static const struct step step_0 = {version_0, NULL};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
-static int read_version(struct db *writer, int64_t *ret_version)
+int schema_version(struct db *db, int64_t *ret_version)
 {
 	static const char sql[] = "SELECT version FROM schema_version WHERE id = 1";
 	struct db_statement *s = NULL;
 
-	int err = db_prepare(writer, sql, &s);
+	int err = db_prepare(db, sql, &s);
 	if (err != 0)
 		return err;
 	err = db_step(s);
@@ -266,7 +266,7 @@ int schema_migrate_to(struct db *writer, int64_t last, char ret_why[256])
 
 	int err = take_step(writer, &step_0, 0);
 	if (err == 0)
-		err = read_version(writer, &version);
+		err = schema_version(writer, &version);
 	if (err != 0) {
 		snprintf(ret_why, 256, "can't read the schema's version: %s", db_message(writer));
 		return ERR_STORE;

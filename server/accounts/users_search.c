@@ -150,6 +150,22 @@ static int count(struct db *db, const char *sql, int64_t *ret_count)
 	return err ? err : read_number(s, ret_count);
 }
 
+int users_number(struct db *db, const char *public_id, int64_t *ret_id)
+{
+	static const char sql[] = "SELECT id FROM users WHERE public_id = $1";
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_text(s, 1, public_id);
+	err = db_step(s);
+	if (err == 1)
+		*ret_id = db_int(s, 0);
+	db_finish(s);
+	return err == 1 ? 0 : err == 0 ? ERR_NOT_FOUND : err;
+}
+
 int users_count_sessions(struct db *db, int64_t user_id, int64_t now_ms, int64_t *ret_count)
 {
 	static const char sql[] =

@@ -21,6 +21,9 @@ enum { USERS_CURSOR_SIZE = 6 + LIMIT_EMAIL + 1 };
 int users_search(struct db *db, const char *prefix, const char *after, int limit,
 	int (*row)(void *arg, const struct user *user), void *arg, char ret_next[USERS_CURSOR_SIZE]) MUST_CHECK;
 
+/* The number of an account, also of a deleted one: rows of the audit trail are by that. ERR_NOT_FOUND. */
+int users_number(struct db *db, const char *public_id, int64_t *ret_id) MUST_CHECK;
+
 /* Sessions of an account that are live, of its latest LIMIT_SHOWN_SESSIONS. */
 int users_count_sessions(struct db *db, int64_t user_id, int64_t now_ms, int64_t *ret_count) MUST_CHECK;
 

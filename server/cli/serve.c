@@ -336,7 +336,7 @@ static void stop(struct service *service)
 
 int cli_serve(const struct config *config)
 {
-	struct service service = {.app = {.config = config}};
+	struct service service = {.app = {.config = config, .started_us = clock_mono_us()}};
 	sigset_t signals;
 
 	if (cli_check_effects(config) != CLI_DONE)

@@ -1,13 +1,13 @@
 #include "server/ops/admin.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/clock.h"
 #include "config/log.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
+#include "server/ops/admin_request.h"
 #include "server/ops/effects_command.h"
 #include "server/ops/effects_json.h"
 
@@ -19,23 +19,6 @@ static void unavailable(struct exchange *x)
 static void malformed(struct exchange *x, const char *why)
 {
 	exchange_problem(x, 400, "malformed", why);
-}
-
-/* A whole number from 1 to `most` in the query; `fallback` where there is none. */
-static int read_number(struct exchange *x, const char *name, int64_t most, int64_t fallback, int64_t *ret_number)
-{
-	const char *text = exchange_query(x, name);
-	char *end = NULL;
-
-	if (!text) {
-		*ret_number = fallback;
-		return 0;
-	}
-	const long long number = strtoll(text, &end, 10);
-	if (end == text || *end || number < 1 || number > most)
-		return ERR_INVALID;
-	*ret_number = number;
-	return 0;
 }
 
 /* The query as the object that selection_read takes. NULL: no memory. */
@@ -91,8 +74,8 @@ static void list(struct exchange *x, struct request_thread *thread, const struct
 	int64_t limit, before;
 	int seen;
 
-	if (read_number(x, "limit", ADMIN_PAGE_MAX, ADMIN_PAGE, &limit) != 0 ||
-		read_number(x, "before", INT64_MAX, 0, &before) != 0) {
+	if (admin_request_number(x, "limit", ADMIN_PAGE_MAX, ADMIN_PAGE, &limit) != 0 ||
+		admin_request_number(x, "before", INT64_MAX, 0, &before) != 0) {
 		json_decref(page.effects);
 		malformed(x, "\"limit\" is a number from 1 to 1000, \"before\" the \"next\" of another page.");
 		return;
@@ -187,11 +170,25 @@ static int take_switch(json_t *body, const char *name, bool *ret_on)
 	return 0;
 }
 
+/* The running pool, and who asks for the change. */
+static struct effects_place place_of(
+	struct exchange *x, struct request_thread *thread, const struct user *admin, char actor[AUDIT_ACTOR_SIZE])
+{
+	admin_request_actor(admin, actor);
+	return (struct effects_place){
+		.pool = thread->app->pool,
+		.committer = thread->app->committer,
+		.actor = actor,
+		.client = exchange_client(x),
+		.request_id = exchange_request_id(x),
+	};
+}
+
 static void change(struct exchange *x, struct request_thread *thread, enum effects_change change)
 {
-	const struct effects_place place = {.pool = thread->app->pool};
+	char why[SELECTION_WHY], actor[AUDIT_ACTOR_SIZE];
+	struct effects_place place;
 	struct selection selection;
-	char why[SELECTION_WHY];
 	struct user admin;
 	bool dry_run = false, all = false;
 	json_t *body, *reply = NULL;
@@ -201,6 +198,7 @@ static void change(struct exchange *x, struct request_thread *thread, enum effec
 	body = exchange_json(x);
 	if (!body)
 		return;
+	place = place_of(x, thread, &admin, actor);
 	if (take_switch(body, "dry_run", &dry_run) != 0 || take_switch(body, "all", &all) != 0)
 		malformed(x, "\"dry_run\" and \"all\" are true or false.");
 	else if (selection_read(body, "dead", clock_now_ms(), &selection, why) != 0)
@@ -252,7 +250,8 @@ static void answer_target(struct exchange *x, const struct user *admin, const ch
 void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 {
 	const char *name = exchange_parameter(x), *reason = exchange_query(x, "reason");
-	char by[LIMIT_USERNAME + 16];
+	char by[LIMIT_USERNAME + 16], actor[AUDIT_ACTOR_SIZE];
+	struct effects_place place;
 	struct user admin;
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
@@ -262,16 +261,19 @@ void admin_targets_pause(struct exchange *x, struct request_thread *thread)
 		return;
 	}
 	(void)snprintf(by, sizeof(by), "paused by %s", admin.username);
-	answer_target(
-		x, &admin, "target paused", name, pool_pause(thread->app->pool, name, reason && *reason ? reason : by));
+	place = place_of(x, thread, &admin, actor);
+	answer_target(x, &admin, "target paused", name, effects_pause(&place, name, reason && *reason ? reason : by));
 }
 
 void admin_targets_resume(struct exchange *x, struct request_thread *thread)
 {
 	const char *name = exchange_parameter(x);
+	char actor[AUDIT_ACTOR_SIZE];
+	struct effects_place place;
 	struct user admin;
 
 	if (bearer_authenticate_admin(x, thread, &admin) != 0)
 		return;
-	answer_target(x, &admin, "target resumed", name, pool_resume(thread->app->pool, name));
+	place = place_of(x, thread, &admin, actor);
+	answer_target(x, &admin, "target resumed", name, effects_resume(&place, name));
 }

@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "background/store/audit.h"
 #include "background/store/pauses.h"
 #include "config/clock.h"
+#include "config/log.h"
 #include "config/utf8.h"
 #include "server/app.h"
 #include "server/ops/effects_json.h"
@@ -43,6 +45,46 @@ static int change_one(const struct effects_place *place, enum effects_change cha
 	return change_store(place->writer, change, filter, ret_tally);
 }
 
+struct audit_job {
+	struct audit_entry entry;
+	char detail[AUDIT_DETAIL_SIZE];
+};
+
+static int write_audit(struct db *writer, void *arg)
+{
+	const struct audit_job *job = arg;
+
+	return audit_add(writer, &job->entry);
+}
+
+/* Of a change that has been made. `detail` is taken over. */
+static int record(const struct effects_place *place, const char *type, json_t *detail)
+{
+	struct audit_job job = {.entry = {
+					.type = type,
+					.client = place->client ? place->client : "",
+					.request_id = place->request_id ? place->request_id : "",
+					.at_ms = clock_now_ms(),
+					.actor = place->actor,
+					.detail = job.detail,
+				}};
+
+	audit_detail(job.detail, detail);
+	if (!place->pool)
+		return write_audit(place->writer, &job);
+	if (committer_run(place->committer, write_audit, &job) != 0)
+		log_write(LOG_ERROR, "an audit row is lost", LOG_STR("type", type), LOG_STR("actor", place->actor),
+			LOG_STR("detail", job.detail));
+	return 0;
+}
+
+static int record_change(
+	const struct effects_place *place, enum effects_change change, const struct outbox_tally *tally)
+{
+	return record(place, change == EFFECTS_REPLAY ? "effects.replayed" : "effects.discarded",
+		json_pack("{s:I, s:o}", "rows", (json_int_t)tally->rows, "by", effects_json_tally(tally)));
+}
+
 bool effects_changeable(enum effects_change change, const struct selection *selection)
 {
 	const struct outbox_filter *filter = &selection->filter;
@@ -62,15 +104,18 @@ int effects_change(const struct effects_place *place, enum effects_change change
 	while (!err && (filter = selection_next(selection)) != NULL) {
 		struct outbox_tally part = {0};
 		err = change_one(place, change, filter, dry_run, &part);
+		outbox_tally_sum(&sum, &part);
 		if (err)
 			break;
-		outbox_tally_sum(&sum, &part);
 		sum.more = sum.more || part.more;
 		if (selection->ids && part.rows == 0 &&
 			json_array_append(unchanged, json_array_get(selection->ids, selection->next - 1)) != 0)
 			err = ERR_MEMORY;
 	}
 	if (err) {
+		/* what a pool had done by then is not taken back */
+		if (place->pool && !dry_run && sum.rows > 0)
+			(void)record_change(place, change, &sum);
 		json_decref(unchanged);
 		return err;
 	}
@@ -78,8 +123,29 @@ int effects_change(const struct effects_place *place, enum effects_change change
 		effects_json_tally(&sum), "unchanged", unchanged);
 	if (!reply)
 		return ERR_MEMORY;
+	if (!dry_run)
+		err = record_change(place, change, &sum);
+	if (err) {
+		json_decref(reply);
+		return err;
+	}
 	*ret_reply = reply;
 	return 0;
+}
+
+int effects_pause(const struct effects_place *place, const char *name, const char *reason)
+{
+	int err = place->pool ? pool_pause(place->pool, name, reason)
+			      : pause_add(place->writer, name, reason, clock_now_ms());
+
+	return err ? err : record(place, "effects.paused", json_pack("{s:s, s:s}", "name", name, "reason", reason));
+}
+
+int effects_resume(const struct effects_place *place, const char *name)
+{
+	int err = place->pool ? pool_resume(place->pool, name) : pause_remove(place->writer, name);
+
+	return err ? err : record(place, "effects.resumed", json_pack("{s:s}", "name", name));
 }
 
 static int run_change(
@@ -124,8 +190,7 @@ bool effects_reason_valid(const char *reason)
 	return strlen(reason) < LIMIT_REASON && utf8_valid(reason);
 }
 
-/* `writer` or `pool`; which of them is not NULL. */
-static int pause(struct db *writer, struct pool *pool, const json_t *arguments, json_t **ret_reply)
+static int pause(const struct effects_place *place, const json_t *arguments, json_t **ret_reply)
 {
 	const char *name, *reason;
 	int err;
@@ -133,18 +198,18 @@ static int pause(struct db *writer, struct pool *pool, const json_t *arguments, 
 	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s, s:s!}", "name", &name, "reason", &reason) ||
 		!effects_reason_valid(reason))
 		return ERR_INVALID;
-	err = pool ? pool_pause(pool, name, reason) : pause_add(writer, name, reason, clock_now_ms());
+	err = effects_pause(place, name, reason);
 	return err ? err : named(name, ret_reply);
 }
 
-static int resume(struct db *writer, struct pool *pool, const json_t *arguments, json_t **ret_reply)
+static int resume(const struct effects_place *place, const json_t *arguments, json_t **ret_reply)
 {
 	const char *name;
 	int err;
 
 	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s!}", "name", &name))
 		return ERR_INVALID;
-	err = pool ? pool_resume(pool, name) : pause_remove(writer, name);
+	err = effects_resume(place, name);
 	return err ? err : named(name, ret_reply);
 }
 
@@ -160,32 +225,40 @@ int effects_discard_store(struct db *writer, const json_t *arguments, json_t **r
 
 int effects_pause_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
 {
-	return pause(writer, NULL, arguments, ret_reply);
+	return pause(&(struct effects_place){.writer = writer}, arguments, ret_reply);
 }
 
 int effects_resume_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
 {
-	return resume(writer, NULL, arguments, ret_reply);
+	return resume(&(struct effects_place){.writer = writer}, arguments, ret_reply);
 }
 
 int effects_replay_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return run_change(&(struct effects_place){.pool = app->pool}, EFFECTS_REPLAY, arguments, ret_reply);
+	const struct effects_place in_server = {.pool = app->pool, .committer = app->committer};
+
+	return run_change(&in_server, EFFECTS_REPLAY, arguments, ret_reply);
 }
 
 int effects_discard_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return run_change(&(struct effects_place){.pool = app->pool}, EFFECTS_DISCARD, arguments, ret_reply);
+	const struct effects_place in_server = {.pool = app->pool, .committer = app->committer};
+
+	return run_change(&in_server, EFFECTS_DISCARD, arguments, ret_reply);
 }
 
 int effects_pause_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return pause(NULL, app->pool, arguments, ret_reply);
+	const struct effects_place in_server = {.pool = app->pool, .committer = app->committer};
+
+	return pause(&in_server, arguments, ret_reply);
 }
 
 int effects_resume_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
-	return resume(NULL, app->pool, arguments, ret_reply);
+	const struct effects_place in_server = {.pool = app->pool, .committer = app->committer};
+
+	return resume(&in_server, arguments, ret_reply);
 }
 
 int effects_targets_live(struct app *app, const json_t *arguments, json_t **ret_reply)

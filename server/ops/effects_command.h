@@ -23,17 +23,24 @@ enum effects_change { EFFECTS_REPLAY, EFFECTS_DISCARD };
 
 /*
  * Where a change is made: in a running pool, or, without one, by the writer of a store inside a transaction of the
- * caller's.
+ * caller's. And by whom, for its audit row (types effects.replayed, .discarded, .paused, .resumed). The writer's row is of the same
+ * transaction; a pool writes by itself, so its row follows at once: one that can't be written is logged.
  */
 struct effects_place {
 	struct pool *pool;
+	struct committer *committer; /* beside the pool */
 	struct db *writer;
+	const char *actor;		 /* NULL: a command */
+	const char *client, *request_id; /* NULL for a command */
 };
 /* Whether rows in the state that the selection names can be changed so: dead ones, and pending ones can be discarded. */
 bool effects_changeable(enum effects_change change, const struct selection *selection);
 /* Of a selection that is changeable. */
 int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,
 	bool dry_run, json_t **ret_reply) MUST_CHECK;
+/* pool_pause and pool_resume, or pause_add and pause_remove. */
+int effects_pause(const struct effects_place *place, const char *name, const char *reason) MUST_CHECK;
+int effects_resume(const struct effects_place *place, const char *name) MUST_CHECK;
 
 /* Whether it may be kept as a reason to pause, and shown: one line of UTF-8 of less than LIMIT_REASON bytes. */
 bool effects_reason_valid(const char *reason);
