@@ -284,6 +284,7 @@ Test(totp, a_confirmation_ends_all_other_sessions_and_is_told)
 	cr_assert(me_says(owner.authorization, true));
 	api_get(server, "/me", other.authorization, &reply);
 	cr_assert(problem(&reply, 401, "invalid_token"));
+	cr_assert(stored_is("SELECT credentials FROM users", "1"), "logins under way are void");
 	cr_assert(stored_is("SELECT count(*) FROM events WHERE type = 'user.totp_enabled'", "1"));
 	cr_assert(stored_is("SELECT count(*) FROM audit WHERE type = 'user.totp_enabled' AND user_id = 1 "
 			    "AND session_id <> 0",
