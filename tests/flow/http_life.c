@@ -442,6 +442,7 @@ Test(http_life, tls_1_2_and_1_3_only)
 	edge_begin(&edge);
 	client(&scratch, "-tls1_3", output, sizeof(output));
 	cr_expect_not_null(strstr(output, "HTTP/1.1 200 OK"), "%s", output);
+	cr_expect_not_null(strstr(output, "\r\nStrict-Transport-Security: max-age=63072000\r\n"), "%s", output);
 	cr_expect_not_null(strstr(output, "\r\n\r\nother"), "%s", output);
 	client(&scratch, "-tls1_2", output, sizeof(output));
 	cr_expect_not_null(strstr(output, "\r\n\r\nother"), "%s", output);
