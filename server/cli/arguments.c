@@ -30,6 +30,7 @@ static const struct {
 	{"reason", OPT_REASON, true, AT(reason)},
 	{"all", OPT_ALL, false, AT(all)},
 	{"dry-run", OPT_DRY_RUN, false, AT(dry_run)},
+	{"wrap", OPT_WRAP, false, AT(wrap)},
 };
 
 enum {

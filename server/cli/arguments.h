@@ -21,6 +21,7 @@ enum {
 	OPT_REASON = 1 << 10,
 	OPT_ALL = 1 << 11,
 	OPT_DRY_RUN = 1 << 12,
+	OPT_WRAP = 1 << 13,
 };
 
 struct arguments {

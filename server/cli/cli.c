@@ -53,14 +53,18 @@ enum {
 static const struct cli_command commands[] = {
 	{"serve", "", "run the server until SIGTERM or SIGINT", 0, 0, 0, true, run_serve},
 	{"check-config", "", "name every error of a configuration", 0, 0, 0, false, cli_check_config},
-	{"user add", "NAME [--email ADDRESS] [--admin] [--password-stdin]", "add an account", 1, 1,
+	{"user add", "NAME [--email ADDRESS] [--admin] [--password-stdin]",
+		"add an account; a password that the rules for new ones refuse is taken with a warning", 1, 1,
 		OPT_EMAIL | OPT_ADMIN | OPT_PASSWORD_STDIN, true, cli_user_add},
 	{"user list", "[--json]", "list all accounts", 0, 0, OPT_JSON, true, cli_user_list},
 	{"user disable", "NAME", "disable an account and end its sessions", 1, 1, 0, true, cli_user_disable},
-	{"user passwd", "NAME [--password-stdin]", "set a new password and end the account's sessions", 1, 1,
-		OPT_PASSWORD_STDIN, true, cli_user_passwd},
-	{"user totp-remove", "NAME", "take an account's second factor and recovery codes away", 1, 1, 0, true,
-		cli_user_totp_remove},
+	{"user passwd", "NAME [--password-stdin]",
+		"set a new password and end the account's sessions; one that the rules refuse is taken with a warning",
+		1, 1, OPT_PASSWORD_STDIN, true, cli_user_passwd},
+	{"user import", "FILE [--wrap] [--dry-run]",
+		"add all accounts of a file of JSON lines (- is stdin), with their password hashes, or none if one is "
+		"wrong; --wrap: hash the hashes with Argon2id",
+		1, 1, OPT_WRAP | OPT_DRY_RUN, true, cli_user_import},
 	{"effects list", "[--state STATE] [--effect NAME] [--cause CAUSE] [--since T] [--until T] [--limit N] [--json]",
 		"list effects in the outbox, the newest first; STATE is dead, pending, delivered, discarded, skipped "
 		"or "

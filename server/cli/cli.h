@@ -21,7 +21,7 @@ struct cli {
 	size_t operand_count;
 	/* NULL: not given */
 	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason;
-	bool admin, json, password_stdin, all, dry_run;
+	bool admin, json, password_stdin, all, dry_run, wrap;
 };
 
 /* The whole program after the libraries are set up: an exit code. */
@@ -34,7 +34,7 @@ int cli_user_add(const struct cli *cli, const struct config *config);
 int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
-int cli_user_totp_remove(const struct cli *cli, const struct config *config);
+int cli_user_import(const struct cli *cli, const struct config *config);
 int cli_effects_list(const struct cli *cli, const struct config *config);
 int cli_effects_show(const struct cli *cli, const struct config *config);
 int cli_effects_replay(const struct cli *cli, const struct config *config);

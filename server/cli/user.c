@@ -8,9 +8,26 @@
 
 #include "server/accounts/users.h"
 #include "server/cli/cli.h"
+#include "server/password/policy.h"
+
+/* What the rules say is only said: an operator may have reasons. */
+static void warn(const struct config *config, const char *password, const char *username, const char *email)
+{
+	struct policy *policy = NULL;
+	char why[POLICY_WHY] = "";
+	int err = policy_new(config, NULL, &policy, why);
+
+	if (!err)
+		err = policy_check(policy, password, username, email, why);
+	if (err)
+		(void)fprintf(
+			stderr, "tokenfirst: warning: %s It is taken all the same.\n", why[0] ? why : err_text(err));
+	policy_free(policy);
+}
 
 /* Reads and hashes; an exit code. */
-static int new_password(const struct cli *cli, const struct config *config, char ret_hash[PASSWORD_HASH_SIZE])
+static int new_password(const struct cli *cli, const struct config *config, const char *username, const char *email,
+	char ret_hash[PASSWORD_HASH_SIZE])
 {
 	char password[LIMIT_PASSWORD + 1];
 	const char *why = NULL;
@@ -18,6 +35,7 @@ static int new_password(const struct cli *cli, const struct config *config, char
 
 	if (err)
 		return cli_fail(CLI_FAILED, "%s", why);
+	warn(config, password, username, email);
 	err = password_hash_here(config, password, ret_hash);
 	sodium_memzero(password, sizeof(password));
 	return err ? cli_fail(CLI_FAILED, "the password can't be hashed: out of memory") : CLI_DONE;
@@ -55,7 +73,7 @@ int cli_user_add(const struct cli *cli, const struct config *config)
 
 	if (username_acceptable(username, &why) || (cli->email && email_acceptable(email, &why)))
 		return cli_fail(CLI_USAGE, "%s", why);
-	code = new_password(cli, config, hash);
+	code = new_password(cli, config, username, email, hash);
 	if (code != CLI_DONE)
 		return code;
 	return run(config, "user.add",
@@ -75,7 +93,7 @@ int cli_user_passwd(const struct cli *cli, const struct config *config)
 {
 	const char *username = cli->operands[0];
 	char hash[PASSWORD_HASH_SIZE];
-	int code = new_password(cli, config, hash);
+	int code = new_password(cli, config, username, NULL, hash);
 
 	if (code != CLI_DONE)
 		return code;

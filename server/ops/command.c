@@ -9,11 +9,15 @@
 #include "server/accounts/totp.h"
 #include "server/accounts/users.h"
 #include "server/ops/effects_command.h"
+#include "server/ops/import_command.h"
+#include "server/password/stored.h"
 
 /* The command line has hashed it; a password as such has no business here and is refused by its form. */
 static bool is_hash(const char *text)
 {
-	return strncmp(text, "$argon2id$", 10) == 0 && strlen(text) < PASSWORD_HASH_SIZE;
+	const char *why = NULL;
+
+	return stored_acceptable(NULL, text, &why) == 0;
 }
 
 /* Writes down that it was done, and makes the reply. */
@@ -109,6 +113,9 @@ static int user_totp_remove(struct db *writer, const json_t *arguments, json_t *
 
 static const struct command commands[] = {
 	{"user.add", user_add, NULL},
+	{"user.import_add", import_command_add, NULL},
+	{"user.import_finish", import_command_finish, NULL},
+	{"user.import_forget", import_command_forget, NULL},
 	{"user.disable", user_disable, NULL},
 	{"user.passwd", user_passwd, NULL},
 	{"user.totp_remove", user_totp_remove, NULL},

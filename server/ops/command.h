@@ -33,7 +33,7 @@ struct command {
  *   user.totp_remove  {"username"}                                        ERR_NOT_FOUND; there need not be a second factor
  *
  * Each replies {"id", "username"}. "password" is a hash. ERR_INVALID: an argument breaks its rule. For effects.* see
- * effects_command.h.
+ * effects_command.h, for user.import_* import_command.h.
  */
 const struct command *command_find(const char *name); /* NULL: no such command */
 

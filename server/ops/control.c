@@ -53,7 +53,8 @@ static void log_done(const struct command *command, const json_t *arguments, con
 {
 	const json_t *rows = json_object_get(reply, "rows");
 	const bool look = json_is_true(json_object_get(arguments, "dry_run"));
-	const enum log_level level = look || (command->live && !rows) ? LOG_DEBUG : LOG_INFO;
+	const bool part = json_is_true(json_object_get(reply, "part")); /* of something whose end is told */
+	const enum log_level level = look || part || (command->live && !rows) ? LOG_DEBUG : LOG_INFO;
 
 	if (rows)
 		log_write(level, "command done", LOG_STR("command", command->name),

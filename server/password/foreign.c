@@ -266,6 +266,16 @@ static int explain(int err, const char **ret_why)
 	return err;
 }
 
+/* A colon parts the settings from what follows in a wrapped form; quotes and the like have no business in any. */
+static bool plain(const char *settings)
+{
+	for (; *settings; settings++) {
+		if (*settings <= ' ' || *settings > '~' || strchr(":*\"\\", *settings))
+			return false;
+	}
+	return true;
+}
+
 int foreign_read_settings(
 	const char *settings, size_t len, size_t hash_len, struct foreign *ret_foreign, const char **ret_why)
 {
@@ -278,9 +288,8 @@ int foreign_read_settings(
 	foreign.kind = find_kind(foreign.settings);
 	if (!foreign.kind)
 		return explain(ERR_NOT_FOUND, ret_why);
-	/* a colon parts the settings from what follows in a wrapped form */
 	if (hash_len == 0 || (hash_len != foreign.kind->hash_len && hash_len != foreign.kind->hash_len_2) ||
-		strpbrk(foreign.settings, ":* \n"))
+		!plain(foreign.settings))
 		return explain(ERR_INVALID, ret_why);
 	err = foreign.kind->read(&foreign, foreign.settings + strlen(foreign.kind->prefix));
 	if (!err)
