@@ -192,12 +192,18 @@ void flight_conclude(
 	settle(worker, item, &note);
 }
 
-/* An attempt ended with that reply. `error`: why there was none. */
-static void judge(struct item *item, const struct reply *reply, const char *error, struct verdict *ret_verdict)
+/*
+ * An attempt ended with that reply. `error`: why there was none. `request`: what was sent, NULL: nothing; a reason has the reply's
+ * words, and what was sent may be among them.
+ */
+static void judge(struct item *item, const struct request *request, const struct reply *reply, const char *error,
+	struct verdict *ret_verdict)
 {
 	effect_judge(item->target->config, reply, ret_verdict);
 	if (reply->transport != TRANSPORT_REPLY)
 		flight_add_words(ret_verdict, error);
+	if (request)
+		effect_hide_credentials(item->target->config, request, ret_verdict->reason);
 	report_ended(item, ret_verdict, reply->status);
 }
 
@@ -293,7 +299,7 @@ static void not_resolved(struct worker *worker, struct item *item, int64_t now_m
 	item->sent_ms = now_ms;
 	item->sent_us = clock_mono_us();
 	begun(worker, item, now_ms);
-	judge(item, &reply, "earlier look-ups have not ended yet", &verdict);
+	judge(item, NULL, &reply, "earlier look-ups have not ended yet", &verdict);
 	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, NULL);
 }
 
@@ -350,7 +356,7 @@ static void end_attempt(struct worker *worker, struct flight *flight, CURLcode r
 	struct verdict verdict;
 
 	flight_read(worker, flight, result, &reply);
-	judge(item, &reply, transfer_error(flight->transfer), &verdict);
+	judge(item, transfer_request(flight->transfer), &reply, transfer_error(flight->transfer), &verdict);
 	if (wants_other_token(worker, flight, &reply)) {
 		flight->renewed = true;
 		transfer_clear(flight->transfer);
@@ -362,7 +368,6 @@ static void end_attempt(struct worker *worker, struct flight *flight, CURLcode r
 	kept[len] = '\0';
 	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), kept);
 	kept[LIMIT_REPLY_KEPT] = '\0';
-	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), verdict.reason);
 	flight_put(worker, flight);
 	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, kept);
 }
