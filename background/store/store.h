@@ -33,7 +33,6 @@ const char *store_socket_path(const struct store *store);
 int store_socket_path_of(const char *url, char *ret_path, size_t size) MUST_CHECK;
 
 /* schema.c: the version that a store has, and the step-wise way to the one that this program writes. */
-
 int schema_version(struct db *db, int64_t *ret_version) MUST_CHECK;
 int schema_migrate(struct db *writer, char ret_why[256]) MUST_CHECK;
 /* No further than `last`: for tests of the steps. */

@@ -243,6 +243,8 @@ const char *users_password_scheme(const char *stored)
 		{"$scrypt$", "scrypt"},
 		{"$7$", "scrypt"},
 		{"$pbkdf2", "pbkdf2"},
+		{"pbkdf2_", "pbkdf2"},
+		{"$wrap$", "wrapped"}, /* in Argon2id */
 		{"$y$", "yescrypt"},
 		{"$gy$", "gost-yescrypt"},
 		{"$6$", "sha512-crypt"},
@@ -251,6 +253,8 @@ const char *users_password_scheme(const char *stored)
 
 	if (!stored[0])
 		return "none";
+	if (strncmp(stored, "$pepper$", 8) == 0) /* "$pepper$ID$argon2id$…" */
+		stored = strchrnul(stored + 8, '$');
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		if (strncmp(stored, schemes[i].prefix, strlen(schemes[i].prefix)) == 0)
 			return schemes[i].scheme;

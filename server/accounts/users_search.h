@@ -35,7 +35,7 @@ struct users_total {
 /* By indexes and within bounds: some tens of milliseconds at a million accounts and sessions. */
 int users_total(struct db *db, int64_t now_ms, struct users_total *ret_total) MUST_CHECK;
 
-/* "argon2id", "bcrypt", … of a stored form; "none" of an empty one, "unknown" of what this program does not know. */
+/* "argon2id", "bcrypt", … of a stored form, "wrapped" of an imported one within Argon2id; "none" of an empty one, "unknown" of what this program does not know. */
 const char *users_password_scheme(const char *stored);
 
 #endif

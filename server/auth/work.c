@@ -56,12 +56,15 @@ static int make_event(struct work *work, const char *type, const struct user *ab
 		work->origin->traceparent, now_ms);
 	if (!work->event)
 		return ERR_MEMORY;
+	audit_detail(work->detail,
+		work->origin->user_agent[0] ? json_pack("{s:s}", "user_agent", work->origin->user_agent) : NULL);
 	work->audit = (struct audit_entry){
 		.type = work->event->type,
 		.user_id = work->event->user_id,
 		.client = work->origin->client,
 		.request_id = work->origin->request_id,
 		.actor = "user",
+		.detail = work->detail,
 		.at_ms = now_ms,
 	};
 	return 0;

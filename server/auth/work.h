@@ -42,7 +42,8 @@ struct work {
 	struct event *event;	     /* NULL before work_plan */
 	bool planned, committed;     /* its effects have places, and are owed */
 	struct dispatch dispatch;
-	struct audit_entry audit; /* the caller may set more of it between plan and commit */
+	struct audit_entry audit;	/* the caller may set more of it between plan and commit */
+	char detail[AUDIT_DETAIL_SIZE]; /* audit.detail, unless the caller has set another: the client's user agent */
 	int (*write)(struct db *writer, void *arg);
 	void *arg;
 	struct work *joined; /* NULL: none */

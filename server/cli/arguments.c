@@ -30,7 +30,9 @@ static const struct {
 	{"reason", OPT_REASON, true, AT(reason)},
 	{"all", OPT_ALL, false, AT(all)},
 	{"dry-run", OPT_DRY_RUN, false, AT(dry_run)},
-	{"wrap", OPT_WRAP, false, AT(wrap)},
+	{"search", OPT_SEARCH, true, AT(search)},
+	{"user", OPT_USER, true, AT(user)},
+	{"type", OPT_TYPE, true, AT(type)},
 };
 
 enum {

@@ -21,7 +21,9 @@ enum {
 	OPT_REASON = 1 << 10,
 	OPT_ALL = 1 << 11,
 	OPT_DRY_RUN = 1 << 12,
-	OPT_WRAP = 1 << 13,
+	OPT_SEARCH = 1 << 20,
+	OPT_USER = 1 << 21,
+	OPT_TYPE = 1 << 22,
 };
 
 struct arguments {

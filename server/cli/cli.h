@@ -21,7 +21,8 @@ struct cli {
 	size_t operand_count;
 	/* NULL: not given */
 	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason;
-	bool admin, json, password_stdin, all, dry_run, wrap;
+	const char *search, *user, *type;
+	bool admin, json, password_stdin, all, dry_run;
 };
 
 /* The whole program after the libraries are set up: an exit code. */
@@ -34,7 +35,14 @@ int cli_user_add(const struct cli *cli, const struct config *config);
 int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
-int cli_user_import(const struct cli *cli, const struct config *config);
+int cli_user_show(const struct cli *cli, const struct config *config);
+int cli_user_enable(const struct cli *cli, const struct config *config);
+int cli_user_delete(const struct cli *cli, const struct config *config);
+int cli_user_revoke(const struct cli *cli, const struct config *config);
+int cli_user_require_reset(const struct cli *cli, const struct config *config);
+int cli_user_unlock(const struct cli *cli, const struct config *config);
+int cli_user_invite(const struct cli *cli, const struct config *config);
+int cli_audit(const struct cli *cli, const struct config *config);
 int cli_effects_list(const struct cli *cli, const struct config *config);
 int cli_effects_show(const struct cli *cli, const struct config *config);
 int cli_effects_replay(const struct cli *cli, const struct config *config);
@@ -54,10 +62,13 @@ int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(
 
 /*
  * store_command.c: has a command (server/ops/command.h) run, by this process if it can own the store, else by the server
- * that does. ERR_CLOSED and every error but those of the command itself are told on stderr already; `ret_told` says so.
+ * that does; one that only a running server can do by that alone. ERR_CLOSED and every error but those of the command itself are told on stderr already; `ret_told` says so.
  */
 int cli_store_command(const struct config *config, const char *name, const json_t *arguments, json_t **ret_reply,
 	bool *ret_told) MUST_CHECK;
+
+/* user.c: a command on an account has failed with this, and nobody has said so: CLI_FAILED. */
+int cli_user_failed(const char *username, int err);
 
 /* effects.c: what --state, --effect, --cause, --since and --until say, for selection_read. NULL: no memory. */
 json_t *cli_selection(const struct cli *cli);

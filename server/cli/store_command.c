@@ -83,11 +83,12 @@ int cli_store_command(
 	int64_t deadline_us = clock_mono_us() + (int64_t)LIMIT_CONTROL_RETRY_MS * 1000;
 	char path[PATH_MAX];
 	bool owned = false;
-	int err, result = 0;
+	int err = 0, result = 0;
 
 	*ret_told = false;
 	for (;;) {
-		err = run_here(config, command, arguments, &owned, ret_reply, ret_told);
+		if (command->run)
+			err = run_here(config, command, arguments, &owned, ret_reply, ret_told);
 		if (owned)
 			return err;
 		err = store_socket_path_of(config->store, path, sizeof(path));
@@ -100,5 +101,9 @@ int cli_store_command(
 		nanosleep(&pause, NULL);
 	}
 	*ret_told = true;
+	if (err == ERR_CLOSED && !command->run) {
+		cli_fail(CLI_FAILED, "no server runs on %s, and only a server can do this", config->store);
+		return err;
+	}
 	return explain(path, err);
 }

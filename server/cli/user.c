@@ -41,6 +41,15 @@ static int new_password(const struct cli *cli, const struct config *config, cons
 	return err ? cli_fail(CLI_FAILED, "the password can't be hashed: out of memory") : CLI_DONE;
 }
 
+int cli_user_failed(const char *username, int err)
+{
+	if (err == ERR_NOT_FOUND)
+		return cli_fail(CLI_FAILED, "there is no user %s", username);
+	if (err == ERR_EXISTS)
+		return cli_fail(CLI_FAILED, "the name or the address is taken: %s", username);
+	return cli_fail(CLI_FAILED, "%s: %s", username, err_text(err));
+}
+
 /* Takes over `arguments` (NULL: no memory); `done` completes "alice is …". */
 static int run(const struct config *config, const char *name, json_t *arguments, const char *username, const char *done)
 {
@@ -54,13 +63,7 @@ static int run(const struct config *config, const char *name, json_t *arguments,
 		(void)printf("%s %s\n", username, done);
 		return CLI_DONE;
 	}
-	if (told)
-		return CLI_FAILED;
-	if (err == ERR_NOT_FOUND)
-		return cli_fail(CLI_FAILED, "there is no user %s", username);
-	if (err == ERR_EXISTS)
-		return cli_fail(CLI_FAILED, "the name or the address is taken: %s", username);
-	return cli_fail(CLI_FAILED, "%s: %s", username, err_text(err));
+	return told ? CLI_FAILED : cli_user_failed(username, err);
 }
 
 int cli_user_add(const struct cli *cli, const struct config *config)

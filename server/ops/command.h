@@ -26,15 +26,7 @@ struct command {
 	int (*live)(struct app *app, const json_t *arguments, json_t **ret_reply);
 };
 
-/*
- *   user.add      {"username", "email" ("": none), "admin", "password"}   ERR_EXISTS: name or address is taken
- *   user.disable  {"username"}                                            ERR_NOT_FOUND
- *   user.passwd   {"username", "password"}                                ERR_NOT_FOUND
- *   user.totp_remove  {"username"}                                        ERR_NOT_FOUND; there need not be a second factor
- *
- * Each replies {"id", "username"}. "password" is a hash. ERR_INVALID: an argument breaks its rule. For effects.* see
- * effects_command.h, for user.import_* import_command.h.
- */
+/* For user.* see user_command.h, for effects.* effects_command.h. */
 const struct command *command_find(const char *name); /* NULL: no such command */
 
 #endif

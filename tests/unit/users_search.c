@@ -226,6 +226,9 @@ Test(users_search, schemes_of_passwords)
 		{"$2b$12$abcdefghijklmnopqrstuu", "bcrypt"},
 		{"$y$j9T$salt$hash", "yescrypt"},
 		{"$6$salt$hash", "sha512-crypt"},
+		{"$pepper$k1$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA", "argon2id"},
+		{"$pepper$k1$wrap$31:$2b$12$abcdefghijklmnopqrstuu:$argon2id$v=19", "wrapped"},
+		{"$pepper$", "unknown"},
 		{"hash of alice", "unknown"},
 	};
 
