@@ -3,18 +3,18 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { TIME_BITS = 48, RANDOM_BYTES = 10, ID_BYTES = TIME_BITS / 8 + RANDOM_BYTES };
+enum { TIME_BITS = 48, ID_BYTES = TIME_BITS / 8 + ID_RANDOM };
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-void id_new(char ret_id[ID_SIZE], int64_t now_ms)
+static void write_id(char ret_id[ID_SIZE], int64_t now_ms, const unsigned char random[ID_RANDOM])
 {
 	unsigned char bytes[ID_BYTES];
 	uint64_t time = (uint64_t)now_ms;
 
 	for (int i = 0; i < TIME_BITS / 8; i++)
 		bytes[i] = (unsigned char)(time >> (TIME_BITS - 8 * (i + 1)));
-	randombytes_buf(bytes + TIME_BITS / 8, RANDOM_BYTES);
+	memcpy(bytes + TIME_BITS / 8, random, ID_RANDOM);
 
 	/* 26 characters hold 130 bits: two zero bits lead, so the first character is 0 to 7 */
 	unsigned int bits = 0, held = 2;
@@ -29,6 +29,32 @@ void id_new(char ret_id[ID_SIZE], int64_t now_ms)
 		bits &= (1u << held) - 1;
 	}
 	ret_id[ID_LENGTH] = '\0';
+}
+
+void id_new(char ret_id[ID_SIZE], int64_t now_ms)
+{
+	unsigned char random[ID_RANDOM];
+
+	randombytes_buf(random, sizeof(random));
+	write_id(ret_id, now_ms, random);
+}
+
+void id_series_init(struct id_series *series)
+{
+	randombytes_buf(series->start, sizeof(series->start));
+	atomic_init(&series->count, 0);
+}
+
+void id_series_next(struct id_series *series, char ret_id[ID_SIZE], int64_t now_ms)
+{
+	unsigned char bytes[ID_RANDOM];
+	uint64_t left = atomic_fetch_add_explicit(&series->count, 1, memory_order_relaxed);
+
+	for (size_t i = ID_RANDOM; i-- > 0; left >>= 8) {
+		left += series->start[i];
+		bytes[i] = (unsigned char)left;
+	}
+	write_id(ret_id, now_ms, bytes);
 }
 
 bool id_valid(const char *text)

@@ -6,12 +6,25 @@
 #ifndef TOKENFIRST_CONFIG_ID_H
 #define TOKENFIRST_CONFIG_ID_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { ID_LENGTH = 26, ID_SIZE = ID_LENGTH + 1 };
+enum { ID_LENGTH = 26, ID_SIZE = ID_LENGTH + 1, ID_RANDOM = 10 };
 
 void id_new(char ret_id[ID_SIZE], int64_t now_ms);
+
+/*
+ * Ids that are many and no secret, such as a request's: one random start, counted up from there (the specification's "monotonic"), so
+ * that none costs a system call. Two series meet as little as two random ids do; within one the next can be foretold.
+ */
+struct id_series {
+	unsigned char start[ID_RANDOM];
+	atomic_uint_fast64_t count;
+};
+
+void id_series_init(struct id_series *series);
+void id_series_next(struct id_series *series, char ret_id[ID_SIZE], int64_t now_ms);
 
 /* Whether `text` has the form of an id made here: 26 characters of the alphabet, upper case. */
 bool id_valid(const char *text);

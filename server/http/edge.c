@@ -100,6 +100,7 @@ int edge_init(struct edge *edge, const struct http_options *options)
 	bool split = options->config->ops.listen != NULL;
 
 	*edge = (struct edge){.config = options->config, .app = options->app};
+	id_series_init(&edge->request_ids);
 	pthread_mutex_init(&edge->lock, NULL);
 	int err = forwarded_init(&edge->forwarded, options->config);
 	if (!err)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "background/telemetry/metrics.h"
+#include "config/id.h"
 #include "config/options.h"
 #include "server/http/connection.h"
 #include "server/http/forwarded.h"
@@ -43,6 +44,7 @@ struct edge {
 	const struct config *config;
 	struct app *app;
 	struct forwarded forwarded;
+	struct id_series request_ids;
 	struct route_table main, ops;	/* ops: used only where ops.listen is set */
 	struct crew *crews[CREW_COUNT]; /* NULL for CREW_LOOP */
 	char *certificate, *key;	/* PEM texts; NULL: no TLS */

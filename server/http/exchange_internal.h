@@ -18,9 +18,9 @@
 struct loop;
 
 struct reply {
-	int status;	       /* 0: none yet, or nobody is there to get one */
+	int status;		  /* 0: none yet, or nobody is there to get one */
 	const char *content_type; /* static; NULL: none */
-	char *body;	       /* heap; NULL: empty */
+	char *body;		  /* heap; NULL: empty */
 	size_t len;
 	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
 	size_t header_count;

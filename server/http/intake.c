@@ -33,7 +33,7 @@ static void take_request_id(struct exchange *x)
 	if (guard_request_id(given))
 		memcpy(x->request_id, given, strlen(given) + 1);
 	else
-		id_new(x->request_id, clock_now_ms());
+		id_series_next(&x->edge->request_ids, x->request_id, clock_now_ms());
 }
 
 static bool refused(struct exchange *x, const struct guard_verdict *verdict)

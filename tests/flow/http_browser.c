@@ -296,6 +296,8 @@ Test(http_browser, cookies)
 	cr_expect(says("\r\n\r\n[none]["));
 	talk("GET /cookie HTTP/1.1\r\n" HOST CLOSE "Cookie: name=a\r\nCookie: c=d\r\n\r\n");
 	cr_expect(says("\r\n\r\n[none]["), "RFC 6265 5.4: one line");
+	talk("GET /cookie HTTP/1.1\r\n" HOST CLOSE "Cookie: c=d\r\nCookie: name=a\r\n\r\n");
+	cr_expect(says("\r\n\r\n[none]["));
 }
 
 #define GET_COOKIE "GET /cookie HTTP/1.1\r\n" HOST CLOSE

@@ -54,3 +54,33 @@ Test(id, validity)
 	cr_assert_not(id_valid(""));
 	cr_assert_not(id_valid(NULL));
 }
+
+Test(id, a_series_counts_up)
+{
+	struct id_series series = {.count = 0};
+	char id[ID_SIZE];
+
+	memset(series.start, 0xff, sizeof(series.start));
+	series.start[ID_RANDOM - 1] = 0xfe;
+	id_series_next(&series, id, 1);
+	cr_expect_str_eq(id, "0000000001ZZZZZZZZZZZZZZZY");
+	id_series_next(&series, id, 1);
+	cr_expect_str_eq(id, "0000000001ZZZZZZZZZZZZZZZZ");
+	id_series_next(&series, id, 2);
+	cr_expect_str_eq(id, "00000000020000000000000000");
+	id_series_next(&series, id, 2);
+	cr_expect_str_eq(id, "00000000020000000000000001");
+}
+
+Test(id, no_two_series_are_alike)
+{
+	struct id_series one, other;
+	char id[ID_SIZE], other_id[ID_SIZE];
+
+	id_series_init(&one);
+	id_series_init(&other);
+	id_series_next(&one, id, 1);
+	id_series_next(&other, other_id, 1);
+	cr_expect(id_valid(id));
+	cr_expect_str_neq(id, other_id);
+}
