@@ -237,8 +237,8 @@ class Timed:
 
     most_foreign = 0.0  # the largest share that programs other than ours took in any run
 
-    def __init__(self, server=None, sinks=None, logins=None):
-        self.server, self.sinks, self.logins = server, sinks, logins
+    def __init__(self, server=None, sinks=None, logins=None, called="logins' client"):
+        self.server, self.sinks, self.logins, self.called = server, sinks, logins, called
 
     def run(self, words, folder):
         before, idle = self.read(), machine_idle()
@@ -262,7 +262,7 @@ class Timed:
         self.shares = {
             "server": (after[0] - before[0]) / available,
             "sinks": (after[1] - before[1]) / available,
-            "logins' client": (after[2] - before[2]) / available,
+            self.called: (after[2] - before[2]) / available,
             "load": (usage.ru_utime + usage.ru_stime) / available,
         }
         self.shares["idle"] = idle / available

@@ -186,7 +186,7 @@ def slow_crowd(bench):
                 crowd = Process([sys.executable, __file__, server.url, SLOW], bench.folder / f"crowd-{number}.log")
                 await_slow(crowd, server)
             path = bench.folder / f"k-{name}-{number}.ms"
-            timed = Timed(server, None, crowd)
+            timed = Timed(server, None, crowd, "crowd")
             load = timed.run(open_loop(f"{server.url}/login", rate, bench.times["round"], samples=path), bench.folder)
             samples[name] += [float(line) for line in path.read_text().split()]
             there = server.metrics("tokenfirst_connections_open")

@@ -1,22 +1,23 @@
 #include "server/accounts/lockout.h"
 
-/* Two statements: that the second changes a row says that this failure is the one that locks, also where the limit has been lowered. */
-int lockout_fail(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
+static int count(struct db *writer, const char *sql, int64_t id)
 {
-	static const char count[] = "UPDATE users SET failures = failures + 1 WHERE id = $1 AND deleted_ms = 0";
-	static const char lock[] = "UPDATE users SET locked_ms = $1 WHERE id = $2 AND locked_ms = 0 AND failures >= $3";
 	struct db_statement *s = NULL;
-	int err = db_prepare(writer, count, &s);
+	int err = db_prepare(writer, sql, &s);
 
 	if (err)
 		return err;
-	db_bind_int(s, 1, user_id);
-	err = db_run(s);
-	if (err)
-		return err;
-	if (db_changes(writer) == 0)
-		return ERR_NOT_FOUND;
-	err = db_prepare(writer, lock, &s);
+	db_bind_int(s, 1, id);
+	return db_run(s);
+}
+
+/* A statement of its own: that it changes a row says that this failure is the one that locks, also where the limit has been lowered. */
+static int lock(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
+{
+	static const char sql[] = "UPDATE users SET locked_ms = $1 WHERE id = $2 AND locked_ms = 0 AND failures >= $3";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
 	if (err)
 		return err;
 	db_bind_int(s, 1, now_ms);
@@ -28,13 +29,24 @@ int lockout_fail(struct db *writer, int64_t user_id, int64_t hard, int64_t now_m
 	return err;
 }
 
-int lockout_fail_nobody(struct db *writer)
+int lockout_fail(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
 {
-	static const char count[] = "UPDATE store_probe SET count = count + 1 WHERE id = 1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, count, &s);
+	static const char sql[] = "UPDATE users SET failures = failures + 1 WHERE id = $1 AND deleted_ms = 0";
+	int err = count(writer, sql, user_id);
 
-	return err ? err : db_run(s);
+	if (err)
+		return err;
+	return db_changes(writer) > 0 ? lock(writer, user_id, hard, now_ms, ret_locked) : ERR_NOT_FOUND;
+}
+
+int lockout_fail_nobody(struct db *writer, int64_t hard, int64_t now_ms)
+{
+	/* a row that is there in every store, and of which nothing but its being written is asked */
+	static const char sql[] = "UPDATE store_probe SET count = count + 1 WHERE id = $1";
+	bool locked = false;
+	int err = count(writer, sql, 1);
+
+	return err ? err : lock(writer, 0, hard, now_ms, &locked);
 }
 
 int lockout_clear(struct db *writer, int64_t user_id)

@@ -13,8 +13,8 @@
 
 /* Writers. One more failure; *ret_locked: it was the one that locks the account. ERR_NOT_FOUND: there is none such (any more). */
 int lockout_fail(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked) MUST_CHECK;
-/* The same work, a row that is written, for a name that nobody has: its failure takes the time of any other. */
-int lockout_fail_nobody(struct db *writer) MUST_CHECK;
+/* The same statements, with a row written, for a name that nobody has: its failure takes the time of any other. */
+int lockout_fail_nobody(struct db *writer, int64_t hard, int64_t now_ms) MUST_CHECK;
 /* The row is forgotten: failures and lock. */
 int lockout_clear(struct db *writer, int64_t user_id) MUST_CHECK;
 

@@ -112,6 +112,16 @@ int users_find_by_id(struct db *db, int64_t id, struct user *ret_user)
 	return read_one(s, ret_user);
 }
 
+/* Any row will do: a look-up that finds nobody has read none yet. */
+int users_find_nobody(struct db *db, struct user *ret_nobody)
+{
+	static const char sql[] = "SELECT " USER_COLUMNS " FROM users ORDER BY id LIMIT 1";
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	return err ? err : read_one(s, ret_nobody);
+}
+
 int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg)
 {
 	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE deleted_ms = 0 ORDER BY username_key";

@@ -40,14 +40,15 @@ void failure_register(struct metrics *metrics)
 /* ERR_STALE: it locks, or does not, and was planned otherwise. */
 static int count_towards_lock(struct db *writer, const struct failure *f, int64_t now_ms)
 {
+	const int64_t hard = f->app->config->throttle.account.hard;
 	bool locks = false;
 	int err;
 
 	if (!f->counts)
 		return 0;
 	if (!f->user)
-		return lockout_fail_nobody(writer);
-	err = lockout_fail(writer, f->user->id, f->app->config->throttle.account.hard, now_ms, &locks);
+		return lockout_fail_nobody(writer, hard, now_ms);
+	err = lockout_fail(writer, f->user->id, hard, now_ms, &locks);
 	if (err == ERR_NOT_FOUND)
 		err = 0; /* deleted since: what happened is written down all the same */
 	return !err && locks != f->planned ? ERR_STALE : err;

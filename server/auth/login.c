@@ -96,9 +96,12 @@ static int parse(struct attempt_to_login *l)
 /* 0 also if nobody is found: the password check of an unknown user takes its time all the same. */
 static int look_up(struct attempt_to_login *l, struct db *db)
 {
+	struct user nobody;
 	int err = l->username != NULL ? users_find_by_username(db, l->username, &l->user)
 				      : users_find_by_email(db, l->email, &l->user);
 	l->known = err == 0;
+	if (err == ERR_NOT_FOUND)
+		err = users_find_nobody(db, &nobody);
 	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
