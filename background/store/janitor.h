@@ -1,9 +1,10 @@
 /*
- * The janitor: one thread that removes what has been settled for longer than `retention` says, LIMIT_JANITOR_EVENTS at a
- * time with a pause behind them, so that no login notices: about a thousand events a second, and no more. It finds them by a reader of its own and has
- * the committer remove them, and Idempotency-Keys after LIMIT_IDEMPOTENCY_MS. What an upper floor keeps in the store is removed
- * by a sweep of that floor's own, at the same pace; nobody removes anything of the audit trail. Freed pages are used again by the
- * store; its file does not shrink.
+ * The janitor: one thread that removes what has been settled for longer than `retention` says, LIMIT_JANITOR_EVENTS
+ * at a time with a pause behind them, so that no login notices: about a thousand events a second, and no more. It
+ * finds them by a reader of its own and has the committer remove them, and Idempotency-Keys after
+ * LIMIT_IDEMPOTENCY_MS. What an upper floor keeps in the store is removed by a sweep of that floor's own, at the same
+ * pace; nobody removes anything of the audit trail. Freed pages are used again by the store; its file does not
+ * shrink.
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_JANITOR_H
 #define TOKENFIRST_BACKGROUND_STORE_JANITOR_H

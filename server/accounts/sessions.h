@@ -3,10 +3,11 @@
  * process that owns the store, in order, above sessions_last_id: a token can so name its session before
  * the row is committed, and the row goes in by primary key.
  *
- * A session ends when it is revoked, when its sliding end (expires_ms) or its absolute end has come, whichever is first, or with its
- * user. What has ended stays so. Ends are kept as times, though, so a wall clock that was set back while no server ran would
- * open again what had run out after the time that it says now. Therefore sweep.h marks what runs out as revoked, each
- * LIMIT_SWEEP_MS at the latest: what ended longer ago than that before a stop stays ended, whatever the clock says at the next start.
+ * A session ends when it is revoked, when its sliding end (expires_ms) or its absolute end has come, whichever is
+ * first, or with its user. What has ended stays so. Ends are kept as times, though, so a wall clock that was set back
+ * while no server ran would open again what had run out after the time that it says now. Therefore sweep.h marks what
+ * runs out as revoked, each LIMIT_SWEEP_MS at the latest: what ended longer ago than that before a stop stays ended,
+ * whatever the clock says at the next start.
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
 #define TOKENFIRST_SERVER_ACCOUNTS_SESSIONS_H
@@ -40,10 +41,10 @@ int sessions_revoke_all(
 	struct db *writer, int64_t user_id, int64_t except, int64_t now_ms, int64_t *ret_count) MUST_CHECK;
 
 /*
- * Refreshing by generation (DESIGN 10, RFC 9700 4.14.2). A row has one generation, the current one; its token may be used once
- * and raises it. Whoever brings the one before, shortly after, did not hear the answer, or came at the same time as another of its own:
- * the same successor is given again and nothing is written. Anything older has been used twice, by the user and by a thief, and nobody knows who is
- * who: the session must end.
+ * Refreshing by generation (DESIGN 10, RFC 9700 4.14.2). A row has one generation, the current one; its token may be
+ * used once and raises it. Whoever brings the one before, shortly after, did not hear the answer, or came at the same
+ * time as another of its own: the same successor is given again and nothing is written. Anything older has been used
+ * twice, by the user and by a thief, and nobody knows who is who: the session must end.
  */
 struct refresh_claim {
 	int64_t id, generation; /* as the token says */
@@ -68,13 +69,13 @@ struct refresh_result {
 	int64_t expires_ms; /* of the session from now on */
 };
 
-/* What would become of a claim; writes nothing. A claim goes from rotated to repeated to reused, and from each to dead; not back. */
+/* What would become of a claim; writes nothing. It goes from rotated to repeated to reused, from each to dead, not back. */
 int sessions_refresh_look(
 	struct db *db, const struct refresh_claim *claim, struct refresh_result *ret_result) MUST_CHECK;
 /*
- * Writers: one step, within one commit job. REFRESH_ROTATED has been written: generation + 1, refreshed_ms, and the sliding end, which
- * goes no further than the absolute one. All else has changed nothing: of a reuse the caller makes a unit of work, with
- * sessions_refresh_end as what it writes.
+ * Writers: one step, within one commit job. REFRESH_ROTATED has been written: generation + 1, refreshed_ms, and the
+ * sliding end, which goes no further than the absolute one. All else has changed nothing: of a reuse the caller makes
+ * a unit of work, with sessions_refresh_end as what it writes.
  */
 int sessions_refresh(
 	struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result) MUST_CHECK;
@@ -82,8 +83,8 @@ int sessions_refresh(
 int sessions_refresh_end(struct db *writer, const struct refresh_claim *claim) MUST_CHECK;
 
 /*
- * The live sessions of a user, the newest first, at most `limit`; their texts are borrowed until `row` returns. What `row` returns other
- * than 0 ends it and is returned.
+ * The live sessions of a user, the newest first, at most `limit`; their texts are borrowed until `row` returns. What
+ * `row` returns other than 0 ends it and is returned.
  */
 int sessions_list(struct db *db, int64_t user_id, int64_t now_ms, int64_t limit,
 	int (*row)(void *arg, const struct session *session), void *arg) MUST_CHECK;

@@ -2,12 +2,13 @@
  * What has had its time, removed by the janitor (background/store/janitor.h): sessions and links that ended longer than
  * retention.sessions ago, and lines of an import that was broken off more than LIMIT_IMPORT_MS ago.
  *
- * A session that has merely run out is marked as revoked at its end, and a link as used, so that no wall clock that is set back later
- * opens it again (sessions.h). The row with the highest id of a table stays, whatever its age: the next id is one above it, and an id that was given
- * twice would give old tokens to a new owner.
+ * A session that has merely run out is marked as revoked at its end, and a link as used, so that no wall clock that
+ * is set back later opens it again (sessions.h). The row with the highest id of a table stays, whatever its age: the
+ * next id is one above it, and an id that was given twice would give old tokens to a new owner.
  *
- * A round goes through all rows by their ids, once in LIMIT_SWEEP_MS, or in a tenth of the retention if that is less, and takes no
- * more than a tenth of the time: nothing of it is indexed by time, since such an index would be written at each refresh.
+ * A round goes through all rows by their ids, once in LIMIT_SWEEP_MS, or in a tenth of the retention if that is less,
+ * and takes no more than a tenth of the time: nothing of it is indexed by time, since such an index would be written
+ * at each refresh.
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_SWEEP_H
 #define TOKENFIRST_SERVER_ACCOUNTS_SWEEP_H

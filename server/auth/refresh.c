@@ -1,11 +1,12 @@
 /*
- * Nearly all refreshes are of the current generation: one look by this thread's reader, one step in the committer's next
- * transaction, one signature. No event, no audit row.
+ * Nearly all refreshes are of the current generation: one look by this thread's reader, one step in the committer's
+ * next transaction, one signature. No event, no audit row.
  *
- * The look decides what needs no step: a repeat within the grace is answered from what is committed (whoever rotates meanwhile comes
- * after it), and what is dead stays dead. A reuse takes a unit of work, which is planned before its transaction, so it is judged
- * again in there; a step that finds one where the look did not writes nothing and takes the same way. Time stands still for
- * the whole request, so the second judgement can only agree or find that the session has ended meanwhile.
+ * The look decides what needs no step: a repeat within the grace is answered from what is committed (whoever rotates
+ * meanwhile comes after it), and what is dead stays dead. A reuse takes a unit of work, which is planned before its
+ * transaction, so it is judged again in there; a step that finds one where the look did not writes nothing and takes
+ * the same way. Time stands still for the whole request, so the second judgement can only agree or find that the
+ * session has ended meanwhile.
  */
 #include "server/auth/refresh.h"
 

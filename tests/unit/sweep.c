@@ -82,10 +82,12 @@ static void add_link(int64_t id, int64_t expires_age, int64_t used_age)
 
 static void add_lines(int import, int64_t count, int64_t age)
 {
+	cr_assert_eq(db_begin(db), 0);
 	for (int64_t line = 1; line <= count; line++)
 		execute("INSERT INTO user_imports VALUES ('import-%d', %" PRId64
 			", '', '', '', NULL, NULL, '', 0, 0, %" PRId64 ")",
 			import, line, now_ms - age);
+	cr_assert_eq(db_commit(db), 0);
 }
 
 /* One round, as the janitor goes through it; how many jobs it took. */
@@ -185,8 +187,10 @@ Test(sweep, goes_in_small_jobs_through_many_rows)
 {
 	enum { MANY = 5050 };
 
+	cr_assert_eq(db_begin(db), 0);
 	for (int64_t id = 1; id <= MANY; id++)
 		add_session(id, id <= 2 * LIMIT_SWEEP_ROWS || id > MANY - 50 ? RETENTION + 1000 : -1000000, 0);
+	cr_assert_eq(db_commit(db), 0);
 	cr_expect_eq(go_round(), 3);
 	cr_expect_eq(sessions(), MANY - 2 * LIMIT_SWEEP_ROWS - 49);
 }
