@@ -36,8 +36,9 @@
 #define LIMIT_TELL_MS  10000 /* between two lines on what may happen at each login */
 
 /* http */
-#define LIMIT_HTTP_HEADERS	    100	       /* header lines of a request: 431 above */
-#define LIMIT_HTTP_ROOM		    (12 << 10) /* bytes of a connection beside the head: its parsed lines, the answer's head */
+#define LIMIT_HTTP_HEADERS 100 /* header lines of a request: 431 above */
+#define LIMIT_HTTP_ROOM                                                                                                \
+	(12 << 10) /* bytes of a connection beside the head: its parsed lines, the answer's head; all of it is zeroed for each request */
 #define LIMIT_HTTP_PATH		    1024  /* bytes of a path: 414 above */
 #define LIMIT_REQUEST_ID	    64	  /* bytes of an X-Request-Id taken over; longer ones are replaced */
 #define LIMIT_HTTP_REPLY_HEADERS    16	  /* extra headers of an answer; more are ignored and logged */
@@ -51,8 +52,8 @@
 #define LIMIT_TLS_FILE		    (256 << 10) /* bytes of a certificate chain or key file */
 #define LIMIT_LOOPS		    64		/* event loops, whatever http.loops says */
 
-#define LIMIT_PAGE	     (64 << 10) /* bytes of a page for people */
-#define LIMIT_METRICS (4 << 20) /* bytes of /metrics; more is a 500 */
+#define LIMIT_PAGE    (64 << 10) /* bytes of a page for people */
+#define LIMIT_METRICS (4 << 20)	 /* bytes of /metrics; more is a 500 */
 
 /* accounts */
 #define LIMIT_USERNAME		  64	      /* bytes */
