@@ -1,6 +1,6 @@
 /*
  * Accounts that administrators make, and invitations to make one. An account without a password gets one that nobody knows, which
- * costs its checks the time of any other, and a second unit of work: its owner is mailed a link to set a real one.
+ * costs its checks the time of any other, and with it, in one transaction, a second event: its owner is mailed a link to set a real one.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -95,29 +95,22 @@ static int hash(struct creation *c)
 	return err ? refuse_busy(c) : 0;
 }
 
-/* A mail with a link to the account that has just been made. */
-static void commit_reset(struct creation *c, struct user_change *reset)
-{
-	if (user_change_commit(reset, c->app, &c->origin, c->actor) != 0)
-		reset->event_id[0] = '\0'; /* the account is there all the same, and another link can be asked for */
-}
-
 static void create(struct creation *c)
 {
 	struct user_change made, reset;
 	int err;
 
 	user_change_init(&made, USER_CREATE, &c->user);
+	user_change_init(&reset, USER_REQUIRE_RESET, &c->user);
+	if (!c->password)
+		user_change_join(&made, &reset);
 	err = user_change_commit(&made, c->app, &c->origin, c->actor);
-	user_change_init(&reset, USER_REQUIRE_RESET, &made.user);
 	if (err == ERR_EXISTS) {
 		(void)refuse(c, 409, "user_exists", "The username or the email is that of another account.");
 	} else if (err) {
 		(void)refuse_busy(c);
 	} else {
-		if (!c->password)
-			commit_reset(c, &reset);
-		made.user.must_reset = reset.event_id[0];
+		made.user.must_reset = !c->password;
 		exchange_add_header(c->x, "X-Event-Id", made.event_id);
 		exchange_answer_json(c->x, 201,
 			json_pack("{s:o, s:s, s:s?}", "user", users_json(&made.user), "event_id", made.event_id,

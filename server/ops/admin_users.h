@@ -17,8 +17,8 @@
 void admin_users_list(struct exchange *x, struct request_thread *thread);
 /*
  * POST /admin/users {"username","email"?,"password"?,"admin"?}: 201 {"user","event_id","reset_event_id"}. Without a password it
- * needs an address, to which a link to set one is mailed (event user.reset_required, whose id "reset_event_id" is; null: none was
- * asked for, or it could not be written: ask for it by …/require-reset). 409 user_exists, 400 password_refused.
+ * needs an address, to which a link to set one is mailed (event user.reset_required, whose id "reset_event_id" is, else
+ * null). 409 user_exists, 400 password_refused.
  */
 void admin_users_create(struct exchange *x, struct request_thread *thread);
 /* GET /admin/users/{id}: {"user":{…}}, with what users_json_whole adds */

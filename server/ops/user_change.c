@@ -31,6 +31,7 @@ void user_change_init(struct user_change *change, enum user_change_kind kind, co
 	change->sessions = 0;
 	change->link.id = 0;
 	change->event_id[0] = '\0';
+	change->joined = NULL;
 	work_init(&change->work, NULL, NULL);
 }
 
@@ -100,6 +101,10 @@ static int write_change(struct db *writer, void *arg)
 	change->work.audit.detail = change->detail;
 	change->work.audit.user_id = change->user.id;
 	change->work.event->user_id = change->user.id;
+	if (!err && change->joined) {
+		change->joined->user.id = change->joined->link.user_id = change->user.id;
+		err = write_change(writer, change->joined);
+	}
 	return err;
 }
 
@@ -114,14 +119,13 @@ static void make_link(struct user_change *change, const struct config *config)
 		memcpy(change->link.email, change->user.email, sizeof(change->link.email));
 }
 
-int user_change_commit(struct user_change *change, struct app *app, const struct origin *origin, const char *actor)
+/* Its event, and the places of its effects. */
+static int plan(struct user_change *change, struct app *app, const struct origin *origin, const char *actor)
 {
 	json_t *more = NULL;
 	int err = 0;
 
 	work_init(&change->work, app, origin);
-	if (change->kind == USER_CREATE)
-		id_new(change->user.public_id, change->now_ms); /* which the event has, too */
 	if (change->kind == USER_REQUIRE_RESET || change->kind == USER_INVITE) {
 		make_link(change, app->config);
 		more = links_event(&change->link);
@@ -132,10 +136,35 @@ int user_change_commit(struct user_change *change, struct app *app, const struct
 	if (err)
 		return err;
 	change->work.audit.actor = actor;
-	err = work_commit(&change->work, write_change, change);
+	return 0;
+}
+
+void user_change_join(struct user_change *change, struct user_change *other)
+{
+	change->joined = other;
+}
+
+int user_change_commit(struct user_change *change, struct app *app, const struct origin *origin, const char *actor)
+{
+	struct user_change *other = change->joined;
+	int err;
+
+	if (change->kind == USER_CREATE)
+		id_new(change->user.public_id, change->now_ms); /* which events have, too */
+	err = plan(change, app, origin, actor);
+	if (!err && other) {
+		memcpy(other->user.public_id, change->user.public_id, sizeof(other->user.public_id));
+		err = plan(other, app, origin, actor);
+		work_join(&change->work, &other->work);
+	}
 	if (!err)
-		memcpy(change->event_id, work_event_id(&change->work), sizeof(change->event_id));
-	return err;
+		err = work_commit(&change->work, write_change, change);
+	if (err)
+		return err;
+	memcpy(change->event_id, work_event_id(&change->work), sizeof(change->event_id));
+	if (other)
+		memcpy(other->event_id, work_event_id(&other->work), sizeof(other->event_id));
+	return 0;
 }
 
 void user_change_finish(struct user_change *change)

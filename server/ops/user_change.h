@@ -35,12 +35,20 @@ struct user_change {
 	char event_id[ID_SIZE]; /* after user_change_commit */
 
 	/* private */
+	struct user_change *joined; /* NULL: none */
 	char detail[AUDIT_DETAIL_SIZE];
 	struct work work;
 };
 
 /* `user` is copied. */
 void user_change_init(struct user_change *change, enum user_change_kind kind, const struct user *user);
+
+/*
+ * Of one account: `other` is made after `change`, in the same transaction or not at all. `change` may be what makes the account:
+ * the other need not know of it more than its name and address. Before user_change_commit(change), which is for both;
+ * user_change_finish is due for each.
+ */
+void user_change_join(struct user_change *change, struct user_change *other);
 
 /* In a running server; user_change_finish is due whatever it returns. ERR_NOT_FOUND: the account has gone meanwhile. */
 int user_change_commit(

@@ -145,6 +145,7 @@ Test(admin_users, what_can_not_be_made_is_refused)
 	} cases[] = {
 		{"{'username':'ALICE','password':'" SCENE_PASSWORD "'}", 409, "user_exists"},
 		{"{'username':'bob','email':'alice@example.com','password':'" SCENE_PASSWORD "'}", 409, "user_exists"},
+		{"{'username':'alice','email':'bob@example.com'}", 409, "user_exists"},
 		{"{'username':'bob'}", 400, "malformed"},
 		{"{'email':'bob@example.com'}", 400, "malformed"},
 		{"{'username':'b b','password':'" SCENE_PASSWORD "'}", 400, "malformed"},
@@ -154,12 +155,17 @@ Test(admin_users, what_can_not_be_made_is_refused)
 		{"{'username':'bob','password':'" SCENE_PASSWORD "','admin':1}", 400, "malformed"},
 		{"[]", 400, "malformed_json"},
 	};
+	char *rows;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *code = ask_for(cases[i].status, "POST", "/admin/users", cases[i].body, "code");
 		cr_expect_str_eq(code, cases[i].code, "%s", cases[i].body);
 		free(code);
 	}
+	rows = scene_query(
+		scene.server, "SELECT (SELECT count(*) FROM links) + count(*) FROM events WHERE type LIKE 'user.%'");
+	cr_assert_str_eq(rows, "1", "nothing of it is left but root's login");
+	free(rows);
 	free(ask_for(404, "GET", "/admin/users/01M7YKH936AQPDDQGDY2GCSVZG", NULL, "code"));
 	free(ask_for(404, "POST", "/admin/users/alice/disable", NULL, "code"));
 	free(ask_for(400, "GET", "/admin/users?limit=1001", NULL, "code"));
