@@ -30,9 +30,8 @@ static const struct {
 	{"reason", OPT_REASON, true, AT(reason)},
 	{"all", OPT_ALL, false, AT(all)},
 	{"dry-run", OPT_DRY_RUN, false, AT(dry_run)},
-	{"search", OPT_SEARCH, true, AT(search)},
-	{"user", OPT_USER, true, AT(user)},
-	{"type", OPT_TYPE, true, AT(type)},
+	{"now", OPT_NOW, false, AT(now)},
+	{"jwks", OPT_JWKS, true, AT(jwks)},
 };
 
 enum {

@@ -21,9 +21,8 @@ enum {
 	OPT_REASON = 1 << 10,
 	OPT_ALL = 1 << 11,
 	OPT_DRY_RUN = 1 << 12,
-	OPT_SEARCH = 1 << 20,
-	OPT_USER = 1 << 21,
-	OPT_TYPE = 1 << 22,
+	OPT_NOW = 1 << 13,
+	OPT_JWKS = 1 << 14,
 };
 
 struct arguments {

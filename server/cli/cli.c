@@ -97,6 +97,15 @@ static const struct cli_command commands[] = {
 		OPT_REASON, true, cli_effects_pause},
 	{"effects resume", "NAME", "let it go again, after a pause or a 410; try it now, if its breaker is open", 1, 1,
 		0, true, cli_effects_resume},
+	{"keys list", "[--json]", "list the signing keys, and what each is for now", 0, 0, OPT_JSON, true,
+		cli_keys_list},
+	{"keys rotate", "[--now]",
+		"make a new signing key: published at once, it signs after token.key_lead; or now, for one that leaked",
+		0, 0, OPT_NOW, true, cli_keys_rotate},
+	{"token verify", "[--jwks FILE] [TOKEN or -]",
+		"check an access token offline, by the store's keys or those of a JWKS file; names the rule that "
+		"failed",
+		0, 1, OPT_JWKS, true, cli_token_verify},
 	{"help", "", "this text", 0, 0, 0, false, run_help},
 	{"help config", "", "every option of the configuration", 0, 0, 0, false, run_help_config},
 };

@@ -20,9 +20,8 @@ struct cli {
 	const char *const *operands; /* the words behind the command's own */
 	size_t operand_count;
 	/* NULL: not given */
-	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason;
-	const char *search, *user, *type;
-	bool admin, json, password_stdin, all, dry_run;
+	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason, *jwks;
+	bool admin, json, password_stdin, all, dry_run, now;
 };
 
 /* The whole program after the libraries are set up: an exit code. */
@@ -50,6 +49,9 @@ int cli_effects_discard(const struct cli *cli, const struct config *config);
 int cli_effects_targets(const struct cli *cli, const struct config *config);
 int cli_effects_pause(const struct cli *cli, const struct config *config);
 int cli_effects_resume(const struct cli *cli, const struct config *config);
+int cli_keys_list(const struct cli *cli, const struct config *config);
+int cli_keys_rotate(const struct cli *cli, const struct config *config);
+int cli_token_verify(const struct cli *cli, const struct config *config);
 
 /*
  * check_config.c: what config/ can't know of an effect (a template that is missing, a secret that can't sign) is told on

@@ -161,7 +161,10 @@ void exchange_policy(struct exchange *x, const char *content_security_policy)
 
 void exchange_cache(struct exchange *x, const char *cache_control)
 {
-	x->reply.cache = cache_control;
+	if (strlen(cache_control) < sizeof(x->reply.cache))
+		memcpy(x->reply.cache, cache_control, strlen(cache_control) + 1);
+	else
+		log_write(LOG_ERROR, "answer's Cache-Control left out", LOG_STR("request_id", x->request_id));
 }
 
 void exchange_add_header(struct exchange *x, const char *name, const char *value)

@@ -56,7 +56,7 @@ json_t *exchange_form(struct exchange *x);
 /* A cookie of the request (RFC 6265 4.2), copied; free() it. NULL: absent, there twice, or no such value (cookie.h). */
 char *exchange_cookie(struct exchange *x, const char *name);
 
-/* Before the answer: what Cache-Control says in place of "no-store", static text. */
+/* Before the answer: what Cache-Control says in place of "no-store" (copied). Too long: ignored and logged. */
 void exchange_cache(struct exchange *x, const char *cache_control);
 /*
  * Before the answer: what Content-Security-Policy says in place of "default-src 'none'; frame-ancestors 'none'", for a page. It

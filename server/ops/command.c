@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "server/ops/effects_command.h"
-#include "server/ops/user_command.h"
+#include "server/ops/keys_command.h"
 
 /* For who has lost authenticator and recovery codes, and has shown an operator who they are: the password alone does again. */
 static int user_totp_remove(struct db *writer, const json_t *arguments, json_t **ret_reply)
@@ -35,6 +35,7 @@ static const struct command commands[] = {
 	{"effects.pause", effects_pause_store, effects_pause_live},
 	{"effects.resume", effects_resume_store, effects_resume_live},
 	{"effects.targets", NULL, effects_targets_live},
+	{"keys.rotate", keys_rotate_store, keys_rotate_live},
 };
 
 const struct command *command_find(const char *name)

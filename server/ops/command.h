@@ -26,7 +26,14 @@ struct command {
 	int (*live)(struct app *app, const json_t *arguments, json_t **ret_reply);
 };
 
-/* For user.* see user_command.h, for effects.* effects_command.h. */
+/*
+ *   user.add      {"username", "email" ("": none), "admin", "password"}   ERR_EXISTS: name or address is taken
+ *   user.disable  {"username"}                                            ERR_NOT_FOUND
+ *   user.passwd   {"username", "password"}                                ERR_NOT_FOUND
+ *
+ * Each replies {"id", "username"}. "password" is a hash. ERR_INVALID: an argument breaks its rule. For effects.* see
+ * effects_command.h, of keys.* keys_command.h.
+ */
 const struct command *command_find(const char *name); /* NULL: no such command */
 
 #endif

@@ -11,6 +11,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <sodium.h>
@@ -149,6 +150,68 @@ static json_t *rs256_jwk(const void *state)
 		number(state, OSSL_PKEY_PARAM_RSA_E, 0));
 }
 
+/* The public half from its parameters, checked: on its curve, of a sound size. `params` is freed; NULL is an error. */
+static int import(const char *type, OSSL_PARAM *params, bool (*fits)(const EVP_PKEY *key), void **ret_state)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
+	EVP_PKEY *key = NULL;
+	bool good = context && params && EVP_PKEY_fromdata_init(context) == 1 &&
+		    EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, params) == 1 && fits(key);
+
+	if (good)
+		check = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	good = check && EVP_PKEY_public_check(check) == 1;
+	EVP_PKEY_CTX_free(check);
+	EVP_PKEY_CTX_free(context);
+	OSSL_PARAM_free(params);
+	if (!good) {
+		EVP_PKEY_free(key);
+		return failed();
+	}
+	*ret_state = key;
+	return 0;
+}
+
+static int es256_from_jwk(const json_t *jwk, void **ret_state)
+{
+	unsigned char point[1 + 2 * P256_BYTES] = {POINT_CONVERSION_UNCOMPRESSED};
+	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+	OSSL_PARAM *params = NULL;
+	size_t x = 0, y = 0;
+
+	if (builder && !jwk_read_bytes(jwk, "x", point + 1, P256_BYTES, &x) && x == P256_BYTES &&
+		!jwk_read_bytes(jwk, "y", point + 1 + P256_BYTES, P256_BYTES, &y) && y == P256_BYTES &&
+		OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
+		OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)) == 1)
+		params = OSSL_PARAM_BLD_to_param(builder);
+	OSSL_PARAM_BLD_free(builder);
+	return import("EC", params, is_p256, ret_state);
+}
+
+/* NULL: it is no number, or too long. */
+static BIGNUM *read_number(const json_t *jwk, const char *name)
+{
+	unsigned char bytes[SIGNATURE_MAX];
+	size_t len = 0;
+
+	return jwk_read_bytes(jwk, name, bytes, sizeof(bytes), &len) ? NULL : BN_bin2bn(bytes, (int)len, NULL);
+}
+
+static int rs256_from_jwk(const json_t *jwk, void **ret_state)
+{
+	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+	BIGNUM *n = read_number(jwk, "n"), *e = read_number(jwk, "e");
+	OSSL_PARAM *params = NULL;
+
+	if (builder && n && e && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+		OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
+		params = OSSL_PARAM_BLD_to_param(builder);
+	OSSL_PARAM_BLD_free(builder);
+	BN_free(n);
+	BN_free(e);
+	return import("RSA", params, is_rsa, ret_state);
+}
+
 /* OpenSSL's own form: DER for ECDSA, PKCS#1 v1.5 for RSA. `*len` comes in as the room. */
 static int sign(const void *state, const void *message, size_t message_len, unsigned char *signature, size_t *len)
 {
@@ -242,6 +305,9 @@ const struct key_kind key_kind_es256 = {
 	.free = key_free,
 	.store = key_store,
 	.jwk = es256_jwk,
+	.from_jwk = es256_from_jwk,
+	.kty = "EC",
+	.crv = "P-256",
 	.sign = es256_sign,
 	.verify = es256_verify,
 };
@@ -253,6 +319,8 @@ const struct key_kind key_kind_rs256 = {
 	.free = key_free,
 	.store = key_store,
 	.jwk = rs256_jwk,
+	.from_jwk = rs256_from_jwk,
+	.kty = "RSA",
 	.sign = rs256_sign,
 	.verify = verify,
 };

@@ -22,6 +22,16 @@ json_t *jwk_bytes(const unsigned char *bytes, size_t len)
 	return json;
 }
 
+int jwk_read_bytes(const json_t *jwk, const char *name, unsigned char *ret_bytes, size_t size, size_t *ret_len)
+{
+	const char *text = json_string_value(json_object_get(jwk, name));
+
+	if (!text || sodium_base642bin(ret_bytes, size, text, strlen(text), NULL, ret_len, NULL,
+			     sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		return ERR_CRYPTO;
+	return 0;
+}
+
 int jwk_thumbprint(const json_t *required, char ret_kid[KEY_ID_SIZE])
 {
 	unsigned char digest[crypto_hash_sha256_BYTES];

@@ -1,216 +1,93 @@
 /*
- * The keys of a store, loaded once. The current key is the newest of the configured algorithm; all others that are not
- * retired still verify, so that a change of algorithm, or a new key, invalidates no token that is out.
+ * The keys of a store, as a set that never changes once it can be seen: a reader takes the pointer and needs no lock. A
+ * set that was replaced is kept until keys_free, for whoever still reads it; one comes with each rotation, and is
+ * small.
  */
 #include "server/token/keys.h"
 
+#include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/clock.h"
 #include "config/limits.h"
-#include "config/log.h"
-#include "server/token/signing_key.h"
+#include "server/token/key_rows.h"
+#include "server/token/secrets.h"
 
-enum { SECRET_BYTES = 32 };
+struct ring {
+	struct key_set set;
+	struct ring *older;
+};
 
 struct keys {
-	struct signing_key *items[LIMIT_SIGNING_KEYS]; /* newest first, but the current one first of all */
-	size_t count;
-	char *jwks;
+	enum token_alg alg;
+	_Atomic(struct ring *) ring; /* the latest */
+	pthread_mutex_t reload;	     /* held by the one that replaces it */
 	unsigned char secrets[SECRET_COUNT][SECRET_BYTES];
 };
 
-static int read_key(struct db_statement *s, struct signing_key **ret_key)
+static struct keys *keys_new(enum token_alg alg)
 {
-	const char *kid = db_text(s, 0), *alg_text = db_text(s, 1);
-	size_t len = 0;
-	const void *bytes = db_blob(s, 2, &len);
-	struct signing_key *key = NULL;
-	enum token_alg alg;
+	struct keys *keys = calloc(1, sizeof(*keys));
+	struct ring *ring = calloc(1, sizeof(*ring));
+
+	if (!keys || !ring) {
+		free(keys);
+		free(ring);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&keys->reload, NULL); /* without attributes it can't fail */
+	keys->alg = alg;
+	atomic_init(&keys->ring, ring);
+	return keys;
+}
+
+static const struct key_set *set_of(const struct keys *keys)
+{
+	return &atomic_load(&keys->ring)->set;
+}
+
+/* Of a set that nobody else sees yet: a key of the algorithm that is not to retire, made if there is none. */
+static int need_key(struct db *writer, enum token_alg alg, int64_t now_ms, struct key_set *set)
+{
+	struct key_entry entry = {.row = {.alg = alg, .created_ms = now_ms, .active_ms = now_ms}, .made = true};
 	int err;
 
-	if (!kid || !alg_text || !bytes)
-		return ERR_MEMORY;
-	err = token_alg_parse(alg_text, &alg);
-	if (!err)
-		err = signing_key_parse(alg, bytes, len, &key);
-	if (!err && strcmp(kid, signing_key_id(key)) != 0) {
-		/* tokens name the stored id: a key under another one verifies nothing */
-		signing_key_free(key);
-		err = ERR_CRYPTO;
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->entries[i].row.alg == alg && set->entries[i].row.retired_ms == 0)
+			return 0;
 	}
-	if (err)
-		log_write(LOG_ERROR, "a signing key in the store can't be used", LOG_STR("kid", kid),
-			LOG_STR("alg", alg_text), LOG_STR("error", err_text(err)));
-	else
-		*ret_key = key;
-	return err;
-}
-
-static int read_all(struct db *db, struct keys *keys)
-{
-	static const char sql[] = "SELECT kid, alg, private FROM signing_keys WHERE retired_ms = 0 "
-				  "ORDER BY created_ms DESC, kid";
-	struct db_statement *s = NULL;
-	int err = db_prepare(db, sql, &s);
-
+	err = signing_key_generate(alg, &entry.key);
 	if (err)
 		return err;
-	while ((err = db_step(s)) == 1) {
-		/* one place is kept for the key that may have to be made */
-		err = keys->count < LIMIT_SIGNING_KEYS - 1 ? read_key(s, &keys->items[keys->count]) : ERR_LIMIT;
-		if (err)
-			break;
-		keys->count++;
-	}
-	db_finish(s);
-	return err;
-}
-
-/* 1: it is there; 0: not. */
-static int read_secret(struct db *db, const char *name, unsigned char *secret, size_t size)
-{
-	static const char sql[] = "SELECT value FROM server_secrets WHERE name = $1";
-	struct db_statement *s = NULL;
-	const void *bytes;
-	size_t len = 0;
-	int err = db_prepare(db, sql, &s);
-
-	if (err)
-		return err;
-	db_bind_text(s, 1, name);
-	err = db_step(s);
-	if (err == 1) {
-		bytes = db_blob(s, 0, &len);
-		if (len != size || !bytes)
-			err = ERR_CRYPTO;
-		else
-			memcpy(secret, bytes, size);
-	}
-	db_finish(s);
-	return err;
-}
-
-static int make_secret(struct db *db, const char *name, unsigned char *secret, size_t size)
-{
-	static const char sql[] = "INSERT INTO server_secrets (name, value) VALUES ($1, $2)";
-	struct db_statement *s = NULL;
-	int err = db_prepare(db, sql, &s);
-
-	if (err)
-		return err;
-	randombytes_buf(secret, size);
-	db_bind_text(s, 1, name);
-	db_bind_blob(s, 2, secret, size);
-	return db_run(s);
-}
-
-static int load_secret(struct db *db, const char *name, unsigned char *secret, size_t size)
-{
-	int found = read_secret(db, name, secret, size);
-
-	if (found < 0)
-		return found;
-	return found ? 0 : make_secret(db, name, secret, size);
-}
-
-static int load_secrets(struct db *db, struct keys *keys)
-{
-	static const char *const names[SECRET_COUNT] = {"refresh", "link", "login", "totp"};
-	int err = 0;
-
-	for (size_t i = 0; !err && i < SECRET_COUNT; i++)
-		err = load_secret(db, names[i], keys->secrets[i], SECRET_BYTES);
-	return err;
-}
-
-static int save_key(struct db *db, const struct signing_key *key, int64_t now_ms)
-{
-	static const char sql[] = "INSERT INTO signing_keys (kid, alg, private, created_ms, retired_ms) "
-				  "VALUES ($1, $2, $3, $4, 0)";
-	struct db_statement *s = NULL;
-	struct buf private;
-	int err;
-
-	buf_init(&private, PRIVATE_KEY_MAX);
-	err = signing_key_store(key, &private);
-	if (!err)
-		err = db_prepare(db, sql, &s);
-	if (!err) {
-		db_bind_text(s, 1, signing_key_id(key));
-		db_bind_text(s, 2, token_alg_text(signing_key_alg(key)));
-		db_bind_blob(s, 3, private.data, private.len);
-		db_bind_int(s, 4, now_ms);
-		err = db_run(s);
-	}
-	sodium_memzero(private.data, private.len);
-	buf_release(&private);
-	return err;
-}
-
-/* Moves the newest key of the algorithm to the front, having made one if there is none. */
-static int choose_current(struct db *db, enum token_alg alg, int64_t now_ms, struct keys *keys)
-{
-	struct signing_key *current = NULL;
-	size_t at = 0;
-	int err;
-
-	while (at < keys->count && signing_key_alg(keys->items[at]) != alg)
-		at++;
-	if (at == keys->count) {
-		err = signing_key_generate(alg, &keys->items[at]);
-		if (err)
-			return err;
-		keys->count++;
-		err = save_key(db, keys->items[at], now_ms);
-		if (err)
-			return err;
-	}
-	current = keys->items[at];
-	memmove(keys->items + 1, keys->items, at * sizeof(keys->items[0]));
-	keys->items[0] = current;
-	return 0;
-}
-
-static int render_jwks(struct keys *keys)
-{
-	json_t *list = json_array();
-	json_t *set = NULL;
-
-	for (size_t i = 0; list && i < keys->count; i++) {
-		if (json_array_append_new(list, signing_key_jwk(keys->items[i]))) {
-			json_decref(list);
-			list = NULL;
-		}
-	}
-	set = json_pack("{s:o}", "keys", list);
-	keys->jwks = set ? json_dumps(set, JSON_COMPACT) : NULL;
-	json_decref(set);
-	return keys->jwks ? 0 : ERR_MEMORY;
+	memcpy(entry.row.kid, signing_key_id(entry.key), sizeof(entry.row.kid));
+	set->entries[set->count++] = entry;
+	return key_rows_add(writer, entry.key, &entry.row);
 }
 
 int keys_load(struct db *writer, enum token_alg alg, int64_t now_ms, struct keys **ret_keys)
 {
-	struct keys *keys = calloc(1, sizeof(*keys));
+	struct keys *keys = keys_new(alg);
+	struct key_set *set;
 	int err;
 
 	if (!keys)
 		return ERR_MEMORY;
+	set = &atomic_load(&keys->ring)->set;
 	err = db_begin(writer);
 	if (!err) {
-		err = read_all(writer, keys);
+		err = key_rows_load(writer, now_ms, NULL, set);
 		if (!err)
-			err = choose_current(writer, alg, now_ms, keys);
+			err = need_key(writer, alg, now_ms, set);
 		if (!err)
-			err = load_secrets(writer, keys);
+			err = secrets_load(writer, keys->secrets);
 		if (!err)
 			err = db_commit(writer);
 		else
 			db_rollback(writer);
 	}
-	if (!err)
-		err = render_jwks(keys);
 	if (err)
 		keys_free(keys);
 	else
@@ -218,34 +95,164 @@ int keys_load(struct db *writer, enum token_alg alg, int64_t now_ms, struct keys
 	return err;
 }
 
+int keys_read(struct db *db, enum token_alg alg, int64_t now_ms, struct keys **ret_keys)
+{
+	struct keys *keys = keys_new(alg);
+	int err = keys ? key_rows_load(db, now_ms, NULL, &atomic_load(&keys->ring)->set) : ERR_MEMORY;
+
+	if (err)
+		keys_free(keys);
+	else
+		*ret_keys = keys;
+	return err;
+}
+
+/* 0 also for a key that is skipped. */
+static int add_jwk(struct key_set *set, const json_t *jwk, const char **ret_why)
+{
+	struct key_entry entry = {.made = true};
+	int err = signing_key_from_jwk(jwk, &entry.key, ret_why);
+
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	if (set->count == LIMIT_SIGNING_KEYS) {
+		signing_key_free(entry.key);
+		return ERR_LIMIT;
+	}
+	entry.row.alg = signing_key_alg(entry.key);
+	memcpy(entry.row.kid, signing_key_id(entry.key), sizeof(entry.row.kid));
+	set->entries[set->count++] = entry;
+	return 0;
+}
+
+int keys_from_jwks(const char *text, size_t len, struct keys **ret_keys, const char **ret_why)
+{
+	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *list = json_object_get(json, "keys"), *jwk;
+	struct keys *keys = keys_new(TOKEN_EDDSA);
+	const char *why = "it is no JWK Set: a JSON object with a list of keys";
+	struct key_set *set;
+	int err = ERR_INVALID;
+	size_t i;
+
+	if (!keys) {
+		json_decref(json);
+		return ERR_MEMORY;
+	}
+	set = &atomic_load(&keys->ring)->set;
+	if (json_is_array(list)) {
+		err = 0;
+		json_array_foreach(list, i, jwk)
+		{
+			err = add_jwk(set, jwk, &why);
+			if (err)
+				break;
+		}
+		if (!err && set->count == 0) {
+			why = "no key in it is one that could verify a token";
+			err = ERR_INVALID;
+		}
+	}
+	json_decref(json);
+	if (err) {
+		keys_free(keys);
+		*ret_why = why;
+	} else {
+		*ret_keys = keys;
+	}
+	return err;
+}
+
+int keys_reload(struct keys *keys, struct db *db, int64_t now_ms)
+{
+	struct ring *ring = calloc(1, sizeof(*ring));
+	int err;
+
+	if (!ring)
+		return ERR_MEMORY;
+	pthread_mutex_lock(&keys->reload);
+	ring->older = atomic_load(&keys->ring);
+	err = key_rows_load(db, now_ms, &ring->older->set, &ring->set);
+	if (!err)
+		atomic_store(&keys->ring, ring);
+	pthread_mutex_unlock(&keys->reload);
+	if (err)
+		free(ring);
+	return err;
+}
+
 void keys_free(struct keys *keys)
 {
+	struct ring *ring, *older;
+
 	if (!keys)
 		return;
-	for (size_t i = 0; i < keys->count; i++)
-		signing_key_free(keys->items[i]);
-	free(keys->jwks);
+	for (ring = atomic_load(&keys->ring); ring; ring = older) {
+		older = ring->older;
+		key_set_release(&ring->set);
+		free(ring);
+	}
+	pthread_mutex_destroy(&keys->reload);
 	sodium_memzero(keys->secrets, sizeof(keys->secrets));
 	free(keys);
 }
 
-const struct signing_key *keys_current(const struct keys *keys)
+static const struct key_entry *choose(const struct key_set *set, enum token_alg alg, int64_t now_ms)
 {
-	return keys->items[0];
+	const struct key_entry *best = NULL;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct key_entry *entry = &set->entries[i];
+
+		if (key_row_precedes(&entry->row, best ? &best->row : NULL, alg, now_ms))
+			best = entry;
+	}
+	return best;
 }
 
-const struct signing_key *keys_find(const struct keys *keys, const char *kid)
+const struct signing_key *keys_current(const struct keys *keys)
 {
-	for (size_t i = 0; i < keys->count; i++) {
-		if (strcmp(signing_key_id(keys->items[i]), kid) == 0)
-			return keys->items[i];
+	return keys_current_at(keys, clock_now_ms());
+}
+
+const struct signing_key *keys_current_at(const struct keys *keys, int64_t now_ms)
+{
+	const struct key_entry *entry = choose(set_of(keys), keys->alg, now_ms);
+
+	return entry ? entry->key : NULL;
+}
+
+const struct signing_key *keys_find(const struct keys *keys, const char *kid, int64_t now_ms)
+{
+	const struct key_set *set = set_of(keys);
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct key_entry *entry = &set->entries[i];
+
+		if (strcmp(entry->row.kid, kid) == 0)
+			return key_row_live(&entry->row, now_ms) ? entry->key : NULL;
 	}
 	return NULL;
 }
 
-const char *keys_jwks(const struct keys *keys)
+int keys_jwks(const struct keys *keys, int64_t now_ms, struct buf *out)
 {
-	return keys->jwks;
+	const struct key_set *set = set_of(keys);
+	const struct key_entry *signs = choose(set, keys->alg, now_ms);
+
+	buf_append_text(out, "{\"keys\":[");
+	if (signs)
+		buf_append_text(out, signing_key_jwk(signs->key));
+	for (size_t i = 0, written = signs ? 1 : 0; i < set->count; i++) {
+		const struct key_entry *entry = &set->entries[i];
+
+		if (entry == signs || !key_row_live(&entry->row, now_ms))
+			continue;
+		buf_append_text(out, written++ ? "," : "");
+		buf_append_text(out, signing_key_jwk(entry->key));
+	}
+	buf_append_text(out, "]}");
+	return buf_error(out);
 }
 
 const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret)

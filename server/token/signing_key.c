@@ -6,6 +6,7 @@
 struct signing_key {
 	const struct key_kind *kind;
 	void *state;
+	char *jwk;
 	char id[KEY_ID_SIZE];
 };
 
@@ -38,6 +39,16 @@ int token_alg_parse(const char *text, enum token_alg *ret_alg)
 	return ERR_INVALID;
 }
 
+/* The members that make the id, and what RFC 7517 4 has for all keys. NULL: no memory. */
+static char *render_jwk(json_t *jwk, const char *kid, enum token_alg alg)
+{
+	if (json_object_set_new(jwk, "kid", json_string(kid)) ||
+		json_object_set_new(jwk, "alg", json_string(token_alg_text(alg))) ||
+		json_object_set_new(jwk, "use", json_string("sig")))
+		return NULL;
+	return json_dumps(jwk, JSON_COMPACT);
+}
+
 /* Owns `state` whatever comes of it. */
 static int wrap(const struct key_kind *kind, void *state, struct signing_key **ret_key)
 {
@@ -47,6 +58,10 @@ static int wrap(const struct key_kind *kind, void *state, struct signing_key **r
 
 	if (key && jwk)
 		err = jwk_thumbprint(jwk, key->id);
+	if (!err) {
+		key->jwk = render_jwk(jwk, key->id, kind->alg);
+		err = key->jwk ? 0 : ERR_MEMORY;
+	}
 	json_decref(jwk);
 	if (err) {
 		kind->free(state);
@@ -80,6 +95,7 @@ void signing_key_free(struct signing_key *key)
 	if (!key)
 		return;
 	key->kind->free(key->state);
+	free(key->jwk);
 	free(key);
 }
 
@@ -88,16 +104,75 @@ int signing_key_store(const struct signing_key *key, struct buf *out)
 	return key->kind->store(key->state, out);
 }
 
-json_t *signing_key_jwk(const struct signing_key *key)
+const char *signing_key_jwk(const struct signing_key *key)
 {
-	json_t *jwk = key->kind->jwk(key->state);
+	return key->jwk;
+}
 
-	if (jwk && !json_object_set_new(jwk, "kid", json_string(key->id)) &&
-		!json_object_set_new(jwk, "alg", json_string(token_alg_text(key->kind->alg))) &&
-		!json_object_set_new(jwk, "use", json_string("sig")))
-		return jwk;
-	json_decref(jwk);
+static bool text_is(const json_t *object, const char *name, const char *expected)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text && strcmp(text, expected) == 0;
+}
+
+/* Absent, or this very text. */
+static bool text_may_be(const json_t *object, const char *name, const char *expected)
+{
+	return !json_object_get(object, name) || text_is(object, name, expected);
+}
+
+static const struct key_kind *kind_of(const json_t *jwk)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (text_is(jwk, "kty", kinds[i]->kty) && (!kinds[i]->crv || text_is(jwk, "crv", kinds[i]->crv)) &&
+			text_may_be(jwk, "alg", token_alg_text(kinds[i]->alg)))
+			return kinds[i];
+	}
 	return NULL;
+}
+
+/* RFC 7517 4.3 */
+static bool may_verify(const json_t *jwk)
+{
+	const json_t *operations = json_object_get(jwk, "key_ops"), *operation;
+	size_t i;
+
+	json_array_foreach(operations, i, operation)
+	{
+		const char *text = json_string_value(operation);
+
+		if (text && strcmp(text, "verify") == 0)
+			return true;
+	}
+	return !operations;
+}
+
+int signing_key_from_jwk(const json_t *jwk, struct signing_key **ret_key, const char **ret_why)
+{
+	const struct key_kind *kind = kind_of(jwk);
+	struct signing_key *key = NULL;
+	void *state = NULL;
+	int err;
+
+	if (!kind || !text_may_be(jwk, "use", "sig") || !may_verify(jwk))
+		return ERR_NOT_FOUND;
+	/* all private halves have it: RFC 7518 6.2.2, 6.3.2, RFC 8037 2 */
+	if (json_object_get(jwk, "d")) {
+		*ret_why = "a key in it has its private half with it";
+		return ERR_INVALID;
+	}
+	err = kind->from_jwk(jwk, &state);
+	if (!err)
+		err = wrap(kind, state, &key);
+	/* our key ids are thumbprints: under another one it is not what it says, or not ours */
+	if (!err && !text_is(jwk, "kid", key->id)) {
+		signing_key_free(key);
+		err = ERR_NOT_FOUND;
+	}
+	if (!err)
+		*ret_key = key;
+	return err == ERR_CRYPTO ? ERR_NOT_FOUND : err;
 }
 
 const char *signing_key_id(const struct signing_key *key)

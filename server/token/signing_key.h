@@ -25,6 +25,9 @@ struct key_kind {
 	int (*store)(const void *state, struct buf *out);
 	/* The members that RFC 7638 makes the key id of, and no others; NULL: no memory. */
 	json_t *(*jwk)(const void *state);
+	/* The public half alone, which verifies; signing and storing give ERR_CRYPTO. ERR_CRYPTO: no such key. */
+	int (*from_jwk)(const json_t *jwk, void **ret_state);
+	const char *kty, *crv; /* crv NULL: the type has none */
 	int (*sign)(const void *state, const void *message, size_t len, unsigned char *ret_signature, size_t *ret_len);
 	int (*verify)(const void *state, const void *message, size_t len, const unsigned char *signature,
 		size_t signature_len);
@@ -39,8 +42,13 @@ void signing_key_free(struct signing_key *key); /* NULL is fine; wipes */
 /* Appends what signing_key_parse reads. Secret. */
 int signing_key_store(const struct signing_key *key, struct buf *out) MUST_CHECK;
 
-/* The public JWK with kid, alg and use; a new reference, NULL without memory. */
-json_t *signing_key_jwk(const struct signing_key *key);
+/* The public JWK with kid, alg and use as JSON text, compact; lives as long as the key. */
+const char *signing_key_jwk(const struct signing_key *key);
+/*
+ * The other way, to verify with. ERR_NOT_FOUND: no key that could have signed a token of ours, so nothing to worry
+ * about. ERR_INVALID and `ret_why` (static text): it has its private half with it, and should not be here.
+ */
+int signing_key_from_jwk(const json_t *jwk, struct signing_key **ret_key, const char **ret_why) MUST_CHECK;
 
 /* ERR_INVALID: no algorithm of that name. */
 int token_alg_parse(const char *text, enum token_alg *ret_alg) MUST_CHECK;
@@ -50,6 +58,9 @@ int token_alg_parse(const char *text, enum token_alg *ret_alg) MUST_CHECK;
  * SHA-256 over the required members in lexicographic order without white space.
  */
 json_t *jwk_bytes(const unsigned char *bytes, size_t len);
+/* A member of that form, without a bit left over; ERR_CRYPTO: it is not, or longer than `size`. */
+int jwk_read_bytes(
+	const json_t *jwk, const char *name, unsigned char *ret_bytes, size_t size, size_t *ret_len) MUST_CHECK;
 int jwk_thumbprint(const json_t *required, char ret_kid[KEY_ID_SIZE]) MUST_CHECK;
 
 #endif

@@ -15,6 +15,7 @@
 #include "config/limits.h"
 
 static const char token_type[] = "at+jwt"; /* RFC 9068 2.1 */
+static const char admin_scope[] = "admin";
 
 static void append_base64url(struct buf *out, const void *bytes, size_t len)
 {
@@ -57,10 +58,11 @@ int token_issue(
 	if (err)
 		return err;
 	buf_append_text(out, ".");
-	err = append_json(out, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}", "iss", config->token.issuer, "sub",
-				       claims->subject, "aud", config->token.audience, "client_id",
-				       config->token.audience, "exp", (json_int_t)claims->expires_s, "iat",
-				       (json_int_t)claims->issued_s, "jti", claims->token_id, "sid", session));
+	err = append_json(
+		out, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s*}", "iss", config->token.issuer, "sub",
+			     claims->subject, "aud", config->token.audience, "client_id", config->token.audience, "exp",
+			     (json_int_t)claims->expires_s, "iat", (json_int_t)claims->issued_s, "jti",
+			     claims->token_id, "sid", session, "scope", claims->admin ? admin_scope : NULL));
 	if (err)
 		return err;
 	err = signing_key_sign(key, out->data + start, out->len - start, signature, &signature_len);
@@ -135,7 +137,8 @@ static bool text_is(const json_t *object, const char *name, const char *expected
 }
 
 /* NULL, or the rule that failed. */
-static const char *check_header(const struct keys *keys, const struct parts *parts, const struct signing_key **ret_key)
+static const char *check_header(
+	const struct keys *keys, const struct parts *parts, int64_t now_s, const struct signing_key **ret_key)
 {
 	json_t *header = decode_object(parts->header, parts->header_len);
 	const struct signing_key *key = NULL;
@@ -149,7 +152,7 @@ static const char *check_header(const struct keys *keys, const struct parts *par
 		why = "the header has members other than alg, typ and kid";
 	else if (!text_is(header, "typ", token_type))
 		why = "typ is not at+jwt";
-	else if (!(key = keys_find(keys, text_member(header, "kid"))))
+	else if (!(key = keys_find(keys, text_member(header, "kid"), now_s * 1000)))
 		why = "kid names no key";
 	else if (!text_is(header, "alg", token_alg_text(signing_key_alg(key))))
 		why = "alg is not the key's algorithm";
@@ -199,10 +202,46 @@ static bool session_member(const json_t *object, int64_t *ret_id)
 	return true;
 }
 
+/* The end of the year 9999: later times have no RFC 3339 form, and no token of ours lives that long. */
+static const int64_t time_max_s = 253402300799;
+
+/* A whole number of seconds: RFC 7519 2 allows fractions, and we make none. */
+static bool time_member(const json_t *object, const char *name, int64_t *ret_s)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > time_max_s)
+		return false;
+	*ret_s = json_integer_value(value);
+	return true;
+}
+
+static const char *check_times(const json_t *payload, int64_t now_s, struct token_claims *claims)
+{
+	const json_t *not_before = json_object_get(payload, "nbf");
+	int64_t not_before_s = 0;
+
+	if (!time_member(payload, "iat", &claims->issued_s))
+		return "iat is no time";
+	if (!time_member(payload, "exp", &claims->expires_s))
+		return "exp is no time";
+	if (claims->issued_s > now_s + LIMIT_TOKEN_SKEW_S)
+		return "iat lies in the future";
+	if (claims->expires_s <= claims->issued_s)
+		return "exp is not after iat";
+	if (claims->expires_s <= now_s)
+		return "exp has passed";
+	if (!not_before)
+		return NULL;
+	if (!time_member(payload, "nbf", &not_before_s))
+		return "nbf is no time";
+	return not_before_s > now_s + LIMIT_TOKEN_SKEW_S ? "nbf lies in the future" : NULL;
+}
+
 static const char *check_claims(
 	const struct config *config, const json_t *payload, int64_t now_s, struct token_claims *claims)
 {
-	const json_t *issued = json_object_get(payload, "iat"), *expires = json_object_get(payload, "exp");
+	const char *why;
 
 	if (!text_is(payload, "iss", config->token.issuer))
 		return "iss is not our issuer";
@@ -210,20 +249,18 @@ static const char *check_claims(
 		return "aud is not our audience";
 	if (!text_is(payload, "client_id", config->token.audience))
 		return "client_id is not our audience";
-	if (!json_is_integer(issued) || !json_is_integer(expires))
-		return "iat or exp is no integer";
-	claims->issued_s = json_integer_value(issued);
-	claims->expires_s = json_integer_value(expires);
-	if (claims->issued_s > now_s + LIMIT_TOKEN_SKEW_S)
-		return "iat lies in the future";
-	if (claims->expires_s <= now_s)
-		return "exp has passed";
+	why = check_times(payload, now_s, claims);
+	if (why)
+		return why;
 	if (!id_member(payload, "sub", claims->subject))
 		return "sub is no id";
 	if (!id_member(payload, "jti", claims->token_id))
 		return "jti is no id";
 	if (!session_member(payload, &claims->session_id))
 		return "sid is no session id";
+	claims->admin = text_is(payload, "scope", admin_scope);
+	if (!claims->admin && json_object_get(payload, "scope"))
+		return "scope is none of ours";
 	return NULL;
 }
 
@@ -239,7 +276,7 @@ int token_verify(const struct config *config, const struct keys *keys, const cha
 	if (!split(token, &parts))
 		why = "not three parts with dots between";
 	if (!why)
-		why = check_header(keys, &parts, &key);
+		why = check_header(keys, &parts, now_s, &key);
 	if (!why)
 		why = check_signature(key, &parts);
 	if (!why) {

@@ -3,6 +3,7 @@
  * signed with the server's own key, so that the rule that is meant is the one that refuses.
  */
 #include <criterion/criterion.h>
+#include <openssl/ecdsa.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 
 #include "background/store/store.h"
 #include "config/clock.h"
+#include "server/token/rotation.h"
+#include "server/token/signing_key.h"
 #include "server/token/token.h"
 
 enum { NOW = 1700000000 };
@@ -206,6 +209,222 @@ Test(token, any_changed_character_is_refused)
 	free(token);
 }
 
+/* A decoder that is lenient gives one token many texts: RFC 4648 3.5, 12 */
+Test(token, each_part_has_one_text)
+{
+	static const char form[] = "the header is not base64url of a JSON object";
+	static const char *const headers[] = {"", "=", "e30=", "e3 0", "e30\n", "e31", "e3", "e", "e+/0", "W10"};
+	char *token = issue(&claims), *changed = NULL;
+	const char *payload = strchr(token, '.'), *signature = strrchr(token, '.');
+
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		cr_assert_geq(asprintf(&changed, "%s%s", headers[i], payload), 0);
+		cr_expect_str_eq(verdict(changed), form, "%s: %s", headers[i], verdict(changed));
+		free(changed);
+	}
+	cr_assert_geq(asprintf(&changed, "%.*s.%s", (int)(payload - token), token, signature), 0);
+	cr_expect_str_eq(verdict(changed), "the signature does not verify", "no payload");
+	free(changed);
+	free(token);
+}
+
+static char *with_signature(const char *token, const unsigned char *signature, size_t len)
+{
+	char encoded[SIGNATURE_MAX * 2], *text = NULL;
+
+	sodium_bin2base64(encoded, sizeof(encoded), signature, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	cr_assert_geq(asprintf(&text, "%.*s%s", (int)(strrchr(token, '.') + 1 - token), token, encoded), 0);
+	return text;
+}
+
+static void expect_signature(const char *token, const unsigned char *signature, size_t len, const char *rule)
+{
+	char *changed = with_signature(token, signature, len);
+
+	cr_expect_str_eq(verdict(changed), rule, "%zu bytes: %s", len, verdict(changed));
+	free(changed);
+}
+
+static size_t signature_of(const char *token, unsigned char signature[SIGNATURE_MAX])
+{
+	const char *text = strrchr(token, '.') + 1;
+	size_t len = 0;
+
+	cr_assert_eq(sodium_base642bin(signature, SIGNATURE_MAX, text, strlen(text), NULL, &len, NULL,
+			     sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		0);
+	return len;
+}
+
+static void use(enum token_alg alg)
+{
+	keys_free(keys);
+	cr_assert_eq(keys_load(store_writer(store), alg, 2000, &keys), 0);
+}
+
+Test(token, signatures_have_one_length)
+{
+	static const enum token_alg algs[] = {TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256};
+	static const char no[] = "the signature does not verify";
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		unsigned char signature[SIGNATURE_MAX] = {0};
+		char *token;
+		size_t len;
+
+		use(algs[i]);
+		token = issue(&claims);
+		len = signature_of(token, signature);
+		expect_signature(token, signature, len, ACCEPTED);
+		expect_signature(token, signature, len - 1, no);
+		signature[len] = 0;
+		expect_signature(token, signature, len + 1, no);
+		expect_signature(token, signature, len / 2, no);
+		expect_signature(token, signature, 0, no);
+		expect_signature(token, signature, SIGNATURE_MAX, no);
+		memmove(signature + 1, signature, len);
+		signature[0] = 0;
+		expect_signature(token, signature, len + 1, no);
+		free(token);
+	}
+}
+
+/* What OpenSSL would take, and JWS does not have: RFC 7518 3.4 */
+Test(token, es256_in_der_or_with_a_zero_is_refused)
+{
+	static const char no[] = "the signature does not verify";
+	unsigned char signature[SIGNATURE_MAX], changed[SIGNATURE_MAX], *der = NULL;
+	ECDSA_SIG *pair = ECDSA_SIG_new();
+	char *token;
+	int len;
+
+	use(TOKEN_ES256);
+	token = issue(&claims);
+	cr_assert_eq(signature_of(token, signature), 64);
+	cr_assert_eq(ECDSA_SIG_set0(pair, BN_bin2bn(signature, 32, NULL), BN_bin2bn(signature + 32, 32, NULL)), 1);
+	len = i2d_ECDSA_SIG(pair, &der);
+	cr_assert_gt(len, 64);
+	expect_signature(token, der, (size_t)len, no);
+	for (size_t half = 0; half < 64; half += 32) {
+		memcpy(changed, signature, 64);
+		memset(changed + half, 0, 32);
+		expect_signature(token, changed, 64, no);
+		memset(changed + half, 0xff, 32);
+		expect_signature(token, changed, 64, no);
+	}
+	memset(changed, 0, 64);
+	expect_signature(token, changed, 64, no);
+	OPENSSL_free(der);
+	ECDSA_SIG_free(pair);
+	free(token);
+}
+
+/* RFC 8725 2.1: what is public must not do as the secret of an HMAC, whatever form it is in. */
+Test(token, an_hmac_under_the_public_key_is_refused)
+{
+	static const char payload[] = "{" WHO IDS TIMES "\"sid\":\"77\"}";
+	static const enum token_alg algs[] = {TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256};
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		char *forged, header[256];
+		unsigned char mac[crypto_auth_hmacsha256_BYTES];
+		crypto_auth_hmacsha256_state state;
+		const char *jwk, *alg = token_alg_text(algs[i]);
+
+		use(algs[i]);
+		jwk = signing_key_jwk(keys_current(keys));
+		for (int as_own = 0; as_own <= 1; as_own++) {
+			(void)snprintf(header, sizeof(header), "{\"alg\":\"%s\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}",
+				as_own ? alg : "HS256");
+			forged = forge(header, payload);
+			crypto_auth_hmacsha256_init(&state, (const unsigned char *)jwk, strlen(jwk));
+			crypto_auth_hmacsha256_update(
+				&state, (const unsigned char *)forged, (size_t)(strrchr(forged, '.') - forged));
+			crypto_auth_hmacsha256_final(&state, mac);
+			expect_signature(forged, mac, sizeof(mac),
+				as_own ? "the signature does not verify" : "alg is not the key's algorithm");
+			free(forged);
+		}
+	}
+}
+
+/* A key is for its own algorithm: RFC 8725 3.1 */
+Test(token, a_key_under_another_algorithm_is_refused)
+{
+	static const char payload[] = "{" WHO IDS TIMES "\"sid\":\"77\"}";
+	static const char *const others[] = {"none", "None", "NONE", "", "HS256", "HS512", "ES256", "RS256", "PS256",
+		"ES384", "EdDsa", "eddsa", "Ed25519"};
+	char header[256];
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)snprintf(
+			header, sizeof(header), "{\"alg\":\"%s\",\"typ\":\"at+jwt\",\"kid\":\"$kid\"}", others[i]);
+		expect(header, payload, "alg is not the key's algorithm");
+	}
+}
+
+/* RFC 8725 3.10: nothing that a token brings with it decides on what it is verified with. */
+Test(token, keys_in_a_header_are_refused)
+{
+	static const char payload[] = "{" WHO IDS TIMES "\"sid\":\"77\"}";
+	static const char *const members[] = {
+		"\"jwk\":{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+		"\"jku\":\"https://auth.example.com/.well-known/jwks.json\"",
+		"\"x5u\":\"https://auth.example.com/cert\"",
+		"\"x5c\":[\"AAAA\"]",
+		"\"x5t\":\"AAAA\"",
+		"\"crit\":[]",
+		"\"crit\":[\"exp\"],\"exp\":1",
+		"\"b64\":true",
+		"\"zip\":\"DEF\"",
+		"\"cty\":\"JWT\"",
+	};
+	char header[512];
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		(void)snprintf(header, sizeof(header), "{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"$kid\",%s}",
+			members[i]);
+		expect(header, payload, "the header has members other than alg, typ and kid");
+	}
+}
+
+Test(token, a_retired_key_verifies_nothing)
+{
+	struct rotation rotation;
+	char *before = issue(&claims), *after;
+
+	cr_assert_eq(rotation_init(&rotation, TOKEN_EDDSA, 0, 900000, true, NOW * INT64_C(1000)), 0);
+	cr_assert_eq(db_begin(store_writer(store)), 0);
+	cr_assert_eq(rotation_write(store_writer(store), &rotation), 0);
+	cr_assert_eq(db_commit(store_writer(store)), 0);
+	rotation_release(&rotation);
+	cr_assert_eq(keys_reload(keys, store_writer(store), NOW * INT64_C(1000)), 0);
+	after = issue(&claims);
+	cr_expect_str_eq(verdict_at(before, NOW + 899), ACCEPTED);
+	cr_expect_str_eq(verdict_at(after, NOW + 899), ACCEPTED);
+	cr_expect_str_eq(verdict_at(before, NOW + 900), "exp has passed");
+	cr_expect_str_eq(verdict_at(before, NOW + 900 + LIMIT_TOKEN_SKEW_S), "kid names no key");
+	free(before);
+	free(after);
+}
+
+Test(token, scope_says_whether_it_is_an_administrators)
+{
+	struct token_claims admin = claims, read = {.session_id = 0};
+	const char *why = "";
+	char *token;
+
+	admin.admin = true;
+	token = issue(&admin);
+	cr_assert_eq(token_verify(&config, keys, token, NOW, &read, &why), 0, "%s", why);
+	cr_expect(read.admin);
+	free(token);
+	token = issue(&claims);
+	cr_assert_eq(token_verify(&config, keys, token, NOW, &read, &why), 0, "%s", why);
+	cr_expect_not(read.admin);
+	free(token);
+}
+
 Test(token, form)
 {
 	static const char *const broken[] = {"", ".", "..", "...", "a.b", "a.b.c.d", "a.b.c", " . . "};
@@ -256,7 +475,8 @@ Test(token, header_rules)
 Test(token, claim_rules)
 {
 	static const char object[] = "the payload is not base64url of a JSON object";
-	static const char integer[] = "iat or exp is no integer";
+	static const char odd_exp[] = "exp is no time", odd_iat[] = "iat is no time", odd_nbf[] = "nbf is no time";
+	static const char scope[] = "scope is none of ours";
 
 	expect(HEADER, "", object);
 	expect(HEADER, "\"x\"", object);
@@ -273,12 +493,33 @@ Test(token, claim_rules)
 		"aud is not our audience");
 	expect(HEADER, "{\"iss\":\"https://auth.example.com\",\"aud\":\"app\"," IDS TIMES "\"sid\":\"77\"}",
 		"client_id is not our audience");
-	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000900.5,\"sid\":\"77\"}", integer);
-	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":\"1700000900\",\"sid\":\"77\"}", integer);
-	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"sid\":\"77\"}", integer);
-	expect(HEADER, "{" WHO IDS "\"exp\":1700000900,\"sid\":\"77\"}", integer);
-	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000000,\"sid\":\"77\"}", "exp has passed");
-	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":-1,\"sid\":\"77\"}", "exp has passed");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000900.5,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1.7000009e9,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1e3,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":null,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":true,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":[1700000900],\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":9223372036854775807,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":9223372036854775808,\"sid\":\"77\"}", object);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":-9223372036854775808,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":-1,\"exp\":1700000900,\"sid\":\"77\"}", odd_iat);
+	expect(HEADER, "{" WHO IDS "\"iat\":\"1700000000\",\"exp\":1700000900,\"sid\":\"77\"}", odd_iat);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000061,\"exp\":1700000900,\"sid\":\"77\"}", "iat lies in the future");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000030,\"exp\":1700000030,\"sid\":\"77\"}", "exp is not after iat");
+	expect(HEADER, "{" WHO IDS TIMES "\"nbf\":1700000060,\"sid\":\"77\"}", ACCEPTED);
+	expect(HEADER, "{" WHO IDS TIMES "\"nbf\":1700000061,\"sid\":\"77\"}", "nbf lies in the future");
+	expect(HEADER, "{" WHO IDS TIMES "\"nbf\":\"1700000000\",\"sid\":\"77\"}", odd_nbf);
+	expect(HEADER, "{" WHO IDS TIMES "\"nbf\":null,\"sid\":\"77\"}", odd_nbf);
+	expect(HEADER,
+		"{\"iss\":\"https://auth.example.com\",\"aud\":[\"app\",\"other\"],\"client_id\":\"app\"," IDS TIMES
+		"\"sid\":\"77\"}",
+		"aud is not our audience");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":\"1700000900\",\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"sid\":\"77\"}", odd_exp);
+	expect(HEADER, "{" WHO IDS "\"exp\":1700000900,\"sid\":\"77\"}", odd_iat);
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":1700000000,\"sid\":\"77\"}", "exp is not after iat");
+	expect(HEADER, "{" WHO IDS "\"iat\":1699999000,\"exp\":1700000000,\"sid\":\"77\"}", "exp has passed");
+	expect(HEADER, "{" WHO IDS "\"iat\":1700000000,\"exp\":-1,\"sid\":\"77\"}", odd_exp);
 	expect(HEADER, "{" WHO "\"jti\":\"01J00000000000000000000002\"," TIMES "\"sid\":\"77\"}", "sub is no id");
 	expect(HEADER, "{" WHO "\"sub\":\"alice\",\"jti\":\"01J00000000000000000000002\"," TIMES "\"sid\":\"77\"}",
 		"sub is no id");
@@ -289,7 +530,12 @@ Test(token, claim_rules)
 	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"7 \"}", "sid is no session id");
 	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"99999999999999999999\"}", "sid is no session id");
 	expect(HEADER, "{" WHO IDS TIMES "\"sid\":\"9223372036854775807\"}", ACCEPTED);
-	expect(HEADER, "{" WHO IDS TIMES "\"scope\":\"more is fine\",\"sid\":\"77\"}", ACCEPTED);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":\"admin\",\"sid\":\"77\"}", ACCEPTED);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":\"\",\"sid\":\"77\"}", scope);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":\"admin more\",\"sid\":\"77\"}", scope);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":[\"admin\"],\"sid\":\"77\"}", scope);
+	expect(HEADER, "{" WHO IDS TIMES "\"scope\":null,\"sid\":\"77\"}", scope);
+	expect(HEADER, "{" WHO IDS TIMES "\"more\":\"is fine\",\"sid\":\"77\"}", ACCEPTED);
 }
 
 Test(token, another_servers_key_is_unknown)
