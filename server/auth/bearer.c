@@ -30,7 +30,8 @@ static int refuse(struct exchange *x, bool had_token)
 		"Send an access token: Authorization: Bearer TOKEN");
 }
 
-int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
+static int authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner,
+	struct token_claims *ret_claims)
 {
 	const struct app *app = thread->app;
 	const char *token = bearer_token(x);
@@ -51,25 +52,42 @@ int bearer_authenticate(struct exchange *x, struct request_thread *thread, struc
 		return err;
 	}
 	*ret_owner = owner;
+	*ret_claims = claims;
 	return 0;
+}
+
+int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
+{
+	struct token_claims claims;
+
+	return authenticate(x, thread, ret_owner, &claims);
 }
 
 int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user)
 {
+	struct token_claims claims;
 	struct session_owner owner;
 	struct user user;
-	int err = bearer_authenticate(x, thread, &owner);
+	int err = authenticate(x, thread, &owner, &claims);
 
 	if (err != 0)
 		return err;
-	err = users_find_by_public_id(thread->db, owner.public_id, &user);
+	if (!owner.admin) {
+		exchange_problem(x, 403, "forbidden", "This takes an administrator's access token.");
+		return ERR_DENIED;
+	}
+	if (!claims.admin) {
+		exchange_add_header(x, "WWW-Authenticate", "Bearer error=\"insufficient_scope\", scope=\"admin\"");
+		exchange_problem(x, 403, "insufficient_scope",
+			"An administrator's rights last for a while after a login, and a refreshed token has none: log "
+			"in again.");
+		return ERR_DENIED;
+	}
+	/* for its name */
+	err = users_find_by_id(thread->db, owner.user_id, &user);
 	if (err != 0) {
 		exchange_problem_retry(x, 503, "unavailable", "The account can't be looked up right now.", 1000);
 		return err;
-	}
-	if (!user.admin) {
-		exchange_problem(x, 403, "forbidden", "This takes an administrator's access token.");
-		return ERR_DENIED;
 	}
 	*ret_user = user;
 	return 0;

@@ -19,7 +19,11 @@ int bearer_refuse(struct exchange *x, bool had_token, const char *bad, const cha
 
 /* 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). */
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
-/* The same for admins; 403 to others. `ret_user` is whoever asks, as stored. */
+/*
+ * The same for administrators: the account must be one's (403 "forbidden" to others), and the token one that a login
+ * gave for token.admin_ttl: scope "admin" (403 "insufficient_scope", RFC 6750 3.1, to one from a refresh). `ret_user`
+ * is whoever asks, as stored.
+ */
 int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user) MUST_CHECK;
 
 #endif
