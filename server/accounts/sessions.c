@@ -253,10 +253,10 @@ int sessions_list(struct db *db, int64_t user_id, int64_t now_ms, int64_t limit,
 
 int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_owner *ret_owner)
 {
-	static const char sql[] =
-		"SELECT users.id, users.public_id, users.disabled, sessions.revoked_ms, "
-		"sessions.expires_ms, users.admin FROM sessions JOIN users ON users.id = sessions.user_id "
-		"WHERE sessions.id = $1";
+	static const char sql[] = "SELECT users.id, users.public_id, users.disabled, sessions.revoked_ms, "
+				  "sessions.expires_ms, users.admin, sessions.generation, sessions.refreshed_ms "
+				  "FROM sessions JOIN users ON users.id = sessions.user_id "
+				  "WHERE sessions.id = $1";
 	struct db_statement *s = NULL;
 	struct session_owner owner = {.live = false};
 	const char *public_id;
@@ -270,6 +270,9 @@ int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_own
 		owner.session_id = id;
 		owner.user_id = db_int(s, 0);
 		owner.admin = db_int(s, 5) != 0;
+		owner.expires_ms = db_int(s, 4);
+		owner.generation = db_int(s, 6);
+		owner.refreshed_ms = db_int(s, 7);
 		public_id = db_text(s, 1);
 		owner.live = db_int(s, 2) == 0 && db_int(s, 3) == 0 && db_int(s, 4) > now_ms;
 		if (public_id && strlen(public_id) == ID_LENGTH) {

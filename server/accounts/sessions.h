@@ -94,6 +94,8 @@ struct session_owner {
 	bool live;  /* not revoked, not expired, its user not disabled */
 	bool admin; /* the account is an administrator's */
 	int64_t session_id, user_id;
+	int64_t generation;		  /* of its refresh token */
+	int64_t refreshed_ms, expires_ms; /* when that was made, and its end */
 	char public_id[ID_SIZE];
 };
 int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_owner *ret_owner) MUST_CHECK;
