@@ -1,6 +1,7 @@
 /* The process: what must happen once, before any thread; then the command line. */
 #include <curl/curl.h>
 #include <jansson.h>
+#include <liboath/oath.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
@@ -37,7 +38,10 @@ int main(int argc, char **argv)
 		return cli_fail(CLI_FAILED, "libsodium can't be set up: no source of random numbers");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return cli_fail(CLI_FAILED, "libcurl can't be set up");
+	if (oath_init() != OATH_OK)
+		return cli_fail(CLI_FAILED, "liboath can't be set up");
 	code = cli_main(argc, argv);
+	(void)oath_done();
 	curl_global_cleanup();
 	return code;
 }
