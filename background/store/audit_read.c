@@ -1,5 +1,6 @@
 /*
- * One walk through one of three indexes, all of which end in (at_ms, id), and each row held against the filter here.
+ * One walk through one of three indexes, all of which end in (at_ms, id), and each row held against the filter here. Whose account
+ * it is about is looked up for those that fit alone: the rest would take ten times as long.
  */
 #include "background/store/audit_read.h"
 
@@ -13,9 +14,8 @@
 #include "config/limits.h"
 
 #define COLUMNS                                                                                                        \
-	"SELECT a.id, a.at_ms, a.type, a.user_id, u.public_id, u.username, u.deleted_ms, a.session_id, a.client, "     \
-	"a.request_id, a.actor, a.detail FROM audit a LEFT JOIN users u ON u.id = a.user_id "                          \
-	"WHERE (a.at_ms, a.id) < ($1, $2) AND a.at_ms >= $3"
+	"SELECT a.id, a.at_ms, a.type, a.user_id, a.session_id, a.client, a.request_id, a.actor, a.detail "            \
+	"FROM audit a WHERE (a.at_ms, a.id) < ($1, $2) AND a.at_ms >= $3"
 #define NEWEST_FIRST " ORDER BY a.at_ms DESC, a.id DESC"
 
 static const char by_time[] = COLUMNS NEWEST_FIRST " LIMIT $4";
@@ -78,19 +78,38 @@ static int read_row(struct db_statement *s, struct audit_row *ret_row)
 		.at_ms = db_int(s, 1),
 		.type = db_text(s, 2),
 		.user_id = db_int(s, 3),
-		.user = db_text(s, 4),
-		.username = db_int(s, 6) == 0 ? db_text(s, 5) : NULL,
-		.session_id = db_int(s, 7),
-		.client = db_text(s, 8),
-		.request_id = db_text(s, 9),
-		.actor = db_text(s, 10),
-		.detail = db_text(s, 11),
+		.session_id = db_int(s, 4),
+		.client = db_text(s, 5),
+		.request_id = db_text(s, 6),
+		.actor = db_text(s, 7),
+		.detail = db_text(s, 8),
 	};
 
 	if (!row.type || !row.client || !row.request_id || !row.actor || !row.detail)
 		return ERR_MEMORY; /* the columns hold no null */
 	*ret_row = row;
 	return 0;
+}
+
+/* With the account that it is about; what the callback returns, or an error. */
+static int give(struct db *db, struct audit_row *one, int (*row)(void *arg, const struct audit_row *row), void *arg)
+{
+	static const char sql[] = "SELECT public_id, username, deleted_ms FROM users WHERE id = $1";
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, one->user_id);
+	err = db_step(s);
+	if (err == 1) {
+		one->user = db_text(s, 0);
+		one->username = db_int(s, 2) == 0 ? db_text(s, 1) : NULL;
+	}
+	if (err >= 0)
+		err = row(arg, one);
+	db_finish(s);
+	return err;
 }
 
 /* A statement of the index that narrows most, ready for its first step. */
@@ -141,7 +160,7 @@ int audit_list(struct db *db, const struct audit_filter *filter, const struct au
 		if (!matches(filter, &one))
 			continue;
 		seen++;
-		stop = row(arg, &one);
+		stop = give(db, &one, row, arg);
 	}
 	db_finish(s);
 	if (err < 0 || stop < 0)
