@@ -128,7 +128,7 @@ int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_r
 	struct audit_entry entry = {
 		.type = "user.unlocked", .client = "", .request_id = "", .at_ms = clock_now_ms(), .actor = "command"};
 	struct words words;
-	struct user user;
+	struct user user = {.id = 0};
 	int err = read_words(arguments, false, &words);
 
 	if (!err)

@@ -87,8 +87,8 @@ Test(audit, a_row_can_neither_be_changed_nor_removed_nor_replaced)
 		"UPDATE audit SET id = 7",
 		"DELETE FROM audit",
 		"DELETE FROM audit WHERE id = 1",
-		"INSERT OR REPLACE INTO audit (id, at_ms, type, user_id, session_id, client, request_id) "
-		"VALUES (1, 0, 'x', 0, 0, '', '')",
+		("INSERT OR REPLACE INTO audit (id, at_ms, type, user_id, session_id, client, request_id) "
+		 "VALUES (1, 0, 'x', 0, 0, '', '')"),
 	};
 	struct seen seen;
 
