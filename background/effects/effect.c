@@ -196,6 +196,8 @@ int effect_build(const struct effect_config *config, const struct effect_input *
 		*ret_why = "no such type or format of effect";
 		return ERR_INVALID;
 	}
+	if (event_about_nobody(input->event))
+		return ERR_NOT_FOUND;
 	err = kind->build(config, input, request, &why);
 	if (!err && !kind->mail)
 		err = add_common(config, kind, input, request, &why);

@@ -161,7 +161,8 @@ bool effect_speaks(const struct effect_config *config, const struct effect_kind 
 
 /*
  * Builds the whole request into a fresh `request` (request_init): the kind's part, then what every HTTP request
- * carries (Idempotency-Key, User-Agent, traceparent, authorization, signature). Errors as effect_kind.build;
+ * carries (Idempotency-Key, User-Agent, traceparent, authorization, signature). Errors as effect_kind.build,
+ * and ERR_NOT_FOUND for an event about nobody (event.h);
  * `*ret_why` is set on ERR_INVALID only.
  */
 int effect_build(const struct effect_config *config, const struct effect_input *input, struct request *request,

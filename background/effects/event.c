@@ -39,6 +39,12 @@ struct event *event_new(const char *id, const char *type, const char *subject, c
 	return event;
 }
 
+bool event_about_nobody(const struct event *event)
+{
+	return strncmp(event->type, "user.", strlen("user.")) == 0 &&
+	       strncmp(event->data, EVENT_NOBODY, strlen(EVENT_NOBODY)) == 0;
+}
+
 struct event *event_ref(struct event *event)
 {
 	unsigned before = atomic_fetch_add_explicit(&event->references, 1, memory_order_relaxed);

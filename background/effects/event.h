@@ -9,6 +9,7 @@
 #define TOKENFIRST_BACKGROUND_EFFECTS_EVENT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/err.h"
@@ -42,6 +43,13 @@ struct event {
  *   {"user":{"id":"01J…","username":"alice","email":"alice@example.com" or null},
  *    "request":{"id":"…","ip":"127.0.0.1","user_agent":"curl/7.88.1"}}
  */
+/*
+ * What happened to nobody (a reset asked for an address that has no account) has data that begins so, and "request" behind it. Such an
+ * event has its effects as others do, and each is skipped when its turn comes: so it takes the time that others take, for whoever
+ * waits for the answer and for whoever is next.
+ */
+#define EVENT_NOBODY "{\"nobody\":true"
+bool event_about_nobody(const struct event *event);
 
 /* One reference, the caller's; NULL without memory. All texts are copied. */
 struct event *event_new(const char *id, const char *type, const char *subject, const char *data, int64_t user_id,

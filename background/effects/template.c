@@ -284,7 +284,7 @@ static int append_value(const struct piece *piece, const struct event *event, co
 	value = payload_find(data, piece->start, piece->len);
 	if (json_is_null(value) || (!value && known(piece)))
 		return 0;
-	if (!value && names_link(piece) && link_purpose_of(event->type)) {
+	if (!value && names_link(piece)) {
 		*ret_why = "the template names a link, which only the body of a mail to the user's own address has";
 		return ERR_INVALID;
 	}

@@ -17,6 +17,9 @@
 #include "config/limits.h"
 #include "server/password/password.h"
 
+/* Whom a link is for that stands for none: it is used up before it is written, and as long in the writing as one that is not. */
+enum { LINK_NOBODY = -1 };
+
 struct link {
 	int64_t id;
 	char purpose[16];		   /* LINK_… */

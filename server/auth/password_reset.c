@@ -54,6 +54,7 @@ static int plan(struct forgot *f)
 	links_init(&f->link, LINK_RESET, f->r.app->config->link.reset_ttl_ms, clock_now_ms());
 	if (!f->known) {
 		f->link.used_ms = f->link.created_ms;
+		f->link.user_id = LINK_NOBODY;
 		return work_plan_silent(&f->r.work, "user.password_forgot");
 	}
 	f->link.user_id = f->user.id;

@@ -62,15 +62,15 @@ static int plan_mail(struct signup *s)
 	const char *username = s->username ? s->username : "";
 	int err = users_find_by_email(s->r.db, s->email, &s->user);
 
+	(void)snprintf(s->link.email, sizeof(s->link.email), "%s", s->email);
+	(void)snprintf(s->link.username, sizeof(s->link.username), "%s", username);
 	if (err && err != ERR_NOT_FOUND)
 		return err;
 	if (!err) {
 		s->link.used_ms = s->link.created_ms;
-		s->link.password[0] = '\0';
+		memset(s->link.password, '*', strlen(s->link.password)); /* as long, and no password */
 		return work_plan(&s->r.work, "user.signup_repeated", &s->user, NULL);
 	}
-	(void)snprintf(s->link.email, sizeof(s->link.email), "%s", s->email);
-	(void)snprintf(s->link.username, sizeof(s->link.username), "%s", username);
 	(void)snprintf(s->user.email, sizeof(s->user.email), "%s", s->email);
 	(void)snprintf(s->user.username, sizeof(s->user.username), "%s", username);
 	return work_plan(&s->r.work, "user.signup", &s->user, links_event(&s->link));

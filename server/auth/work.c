@@ -70,12 +70,11 @@ static int make_event(struct work *work, const char *type, const struct user *ab
 	return 0;
 }
 
-int work_plan(struct work *work, const char *type, const struct user *about, json_t *more)
+/* `data` is taken over. */
+static int plan(struct work *work, const char *type, const struct user *about, char *data)
 {
-	char *data = event_data(work->origin, about, more);
 	int err = data ? make_event(work, type, about, data) : ERR_MEMORY;
 
-	json_decref(more);
 	free(data);
 	if (!err)
 		err = dispatch_plan(&work->dispatch, work->app->pool, work->event);
@@ -83,11 +82,23 @@ int work_plan(struct work *work, const char *type, const struct user *about, jso
 	return err;
 }
 
+int work_plan(struct work *work, const char *type, const struct user *about, json_t *more)
+{
+	char *data = event_data(work->origin, about, more);
+
+	json_decref(more);
+	return plan(work, type, about, data);
+}
+
 int work_plan_silent(struct work *work, const char *type)
 {
-	char data[] = "{}";
+	/* "nobody" comes first: EVENT_NOBODY */
+	json_t *data = json_pack("{s:b, s:{s:s, s:s, s:s}}", "nobody", 1, "request", "id", work->origin->request_id,
+		"ip", work->origin->client, "user_agent", work->origin->user_agent);
+	char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
 
-	return make_event(work, type, NULL, data);
+	json_decref(data);
+	return plan(work, type, NULL, text);
 }
 
 static int write_one(struct work *work, struct db *writer)

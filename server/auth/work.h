@@ -57,8 +57,8 @@ void work_init(struct work *work, struct app *app, const struct origin *origin);
  */
 int work_plan(struct work *work, const char *type, const struct user *about, json_t *more) MUST_CHECK;
 /*
- * The same for what happened to nobody (a reset asked for an address that has no account): an event with an id, and an audit
- * row, which take the time of real ones, and no effects.
+ * The same for what happened to nobody (a reset asked for an address that has no account): an event with an id, an audit row, and
+ * effects that take the time of real ones until they are skipped (event_about_nobody).
  */
 int work_plan_silent(struct work *work, const char *type) MUST_CHECK;
 /*

@@ -300,6 +300,29 @@ Test(effect, a_mail_is_judged_as_a_mail)
 	cr_assert_str_eq(verdict.reason, "SMTP 550 no such user");
 }
 
+/* Such an event takes the time of others, and nobody hears of it. */
+Test(effect, an_event_about_nobody_is_sent_to_nobody)
+{
+	static const struct {
+		const char *type, *data;
+		int err;
+	} rows[] = {
+		{"user.password_forgot", EVENT_NOBODY ",\"request\":{}}", ERR_NOT_FOUND},
+		{"user.password_forgot", EVENT_NOBODY "}", ERR_NOT_FOUND},
+		{"user.password_forgot", "{\"user\":{\"username\":\"nobody\"}}", 0},
+		{"order.paid", EVENT_NOBODY "}", 0},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct event *event = event_new(EVENT, rows[i].type, "", rows[i].data, 0, "", 1);
+
+		request_release(&request);
+		cr_assert_eq(effect_build(&config, &(struct effect_input){.event = event, .id = ID}, &request, &why),
+			rows[i].err, "row %zu", i);
+		event_unref(event);
+	}
+}
+
 /* What a request authorized itself with, and a reply that holds it. */
 static const char *hidden(const struct effect_config *by, const char *header, const char *reply)
 {
