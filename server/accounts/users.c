@@ -115,7 +115,7 @@ int users_find_by_id(struct db *db, int64_t id, struct user *ret_user)
 /* Any row will do: a look-up that finds nobody has read none yet. */
 int users_find_nobody(struct db *db, struct user *ret_nobody)
 {
-	static const char sql[] = "SELECT " USER_COLUMNS " FROM users ORDER BY id LIMIT 1";
+	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users ORDER BY id LIMIT 1";
 	struct db_statement *s = NULL;
 	int err = db_prepare(db, sql, &s);
 

@@ -60,10 +60,18 @@ static int add_targets(json_t *overview, struct pool *pool)
 static int add_keys(json_t *overview, const struct keys *keys)
 {
 	const char *current = signing_key_id(keys_current(keys));
-	json_t *published = json_loads(keys_jwks(keys), 0, NULL), *list = json_array(), *key;
-	int err = published && list ? 0 : ERR_MEMORY;
+	json_t *published = NULL, *list = json_array(), *key;
+	struct buf set;
 	size_t i;
+	int err;
 
+	buf_init(&set, LIMIT_JWKS);
+	err = keys_jwks(keys, clock_now_ms(), &set);
+	if (!err)
+		published = json_loadb(set.data, set.len, 0, NULL);
+	buf_release(&set);
+	if (!published || !list)
+		err = ERR_MEMORY;
 	json_array_foreach(json_object_get(published, "keys"), i, key)
 	{
 		const char *kid = json_string_value(json_object_get(key, "kid"));

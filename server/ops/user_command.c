@@ -5,8 +5,10 @@
 #include "background/telemetry/trace.h"
 #include "config/clock.h"
 #include "server/accounts/lockout.h"
+#include "server/accounts/totp.h"
 #include "server/app.h"
 #include "server/ops/user_change.h"
+#include "server/password/stored.h"
 
 /* The command line has hashed it; a password as such has no business here and is refused by its form. */
 static bool is_hash(const char *text)
