@@ -384,3 +384,127 @@ Test(password, a_cheaper_stored_hash_is_made_up_for)
 	cr_expect(!argon_owed(&today, "$argon2id$v=19$m=64", &owed));
 	cr_expect_eq(argon_spend(&today, "password"), 0);
 }
+
+Test(password, one_password_in_two_writings)
+{
+	/* an accent of its own, and a ligature; composed, and two letters */
+	static const char typed[] = "p\x61\xcc\x88ssword \xef\xac\x81n", other[] = "p\xc3\xa4ssword fin";
+	char hash[PASSWORD_HASH_SIZE];
+	struct password_check check;
+
+	start();
+	cr_assert_eq(password_hash(passwords, typed, hash), 0);
+	cr_assert_eq(password_verify(passwords, hash, other, NULL, NULL, &check), 0);
+	cr_expect(check.matches);
+	cr_expect_not(check.needs_rehash);
+	cr_assert_eq(password_hash_here(&config, other, hash), 0);
+	cr_assert_eq(password_verify(passwords, hash, typed, NULL, NULL, &check), 0);
+	cr_expect(check.matches);
+	cr_assert_eq(password_verify(passwords, hash, "passwoerd fin", NULL, NULL, &check), 0);
+	cr_expect_not(check.matches);
+}
+
+Test(password, a_hash_of_a_text_that_was_not_normal_matches_and_is_made_anew)
+{
+	static const char typed[] = "p\x61\xcc\x88ssword";
+	const struct argon_cost cost = argon_cost_of(&config);
+	char hash[PASSWORD_HASH_SIZE];
+	struct password_check check;
+
+	start();
+	cr_assert_eq(argon_hash(&cost, typed, hash), 0);
+	cr_assert_eq(password_verify(passwords, hash, typed, NULL, NULL, &check), 0);
+	cr_expect(check.matches);
+	cr_expect(check.needs_rehash);
+}
+
+Test(password, what_is_no_text_is_refused)
+{
+	char longer[LIMIT_PASSWORD + 2], hash[PASSWORD_HASH_SIZE];
+	struct password_check check;
+
+	start();
+	memset(longer, 'x', sizeof(longer));
+	longer[LIMIT_PASSWORD + 1] = '\0';
+	cr_expect_eq(password_hash(passwords, "\xff", hash), ERR_INVALID);
+	cr_expect_eq(password_hash_here(&config, "\xff", hash), ERR_INVALID);
+	cr_expect_eq(password_verify(passwords, NULL, "a\xc3", NULL, NULL, &check), ERR_INVALID);
+	cr_expect_eq(password_hash(passwords, longer, hash), ERR_INVALID);
+}
+
+/* The character that NFKC makes most of: 18 of one. */
+Test(password, the_longest_text_is_hashed)
+{
+	char text[LIMIT_PASSWORD + 1], hash[PASSWORD_HASH_SIZE];
+	struct password_check check;
+
+	start();
+	for (size_t i = 0; i + 3 < sizeof(text); i += 3)
+		memcpy(text + i, "\xef\xb7\xba", 4);
+	cr_assert_eq(password_hash(passwords, text, hash), 0);
+	cr_assert_eq(password_verify(passwords, hash, text, NULL, NULL, &check), 0);
+	cr_expect(check.matches);
+}
+
+static char first[] = "the first pepper of all", second[] = "the second pepper of all";
+
+static void restart_with(char **peppers, size_t count)
+{
+	passwords_stop(passwords);
+	passwords = NULL;
+	config.password.peppers = peppers;
+	config.password.pepper_count = count;
+	start();
+}
+
+static struct password_check verified(const char *hash, const char *password)
+{
+	struct password_check check = {.matches = false};
+
+	cr_assert_eq(password_verify(passwords, hash, password, NULL, NULL, &check), 0);
+	return check;
+}
+
+Test(password, a_pepper_is_added_rotated_and_lost)
+{
+	char *one[] = {first}, *both[] = {second, first}, *other[] = {second};
+	char plain[PASSWORD_HASH_SIZE], peppered[PASSWORD_HASH_SIZE], rotated[PASSWORD_HASH_SIZE];
+	struct counter *missing;
+	struct password_check check;
+
+	restart_with(NULL, 0);
+	cr_assert_eq(password_hash(passwords, "secret", plain), 0);
+
+	restart_with(one, 1);
+	cr_assert_eq(password_hash(passwords, "secret", peppered), 0);
+	cr_expect_eq(strncmp(peppered, "$pepper$", 8), 0, "%s", peppered);
+	cr_expect_null(strstr(peppered, first));
+	check = verified(plain, "secret");
+	cr_expect(check.matches && check.needs_rehash, "one without a pepper is made anew");
+	check = verified(peppered, "secret");
+	cr_expect(check.matches && !check.needs_rehash);
+	cr_expect_not(verified(peppered, "secreT").matches);
+	cr_assert_eq(password_hash_here(&config, "secret", rotated), 0);
+	cr_expect(verified(rotated, "secret").matches);
+
+	restart_with(both, 2);
+	cr_assert_eq(password_hash(passwords, "secret", rotated), 0);
+	cr_expect_neq(strncmp(rotated, peppered, 16), 0, "another id");
+	check = verified(peppered, "secret");
+	cr_expect(check.matches && check.needs_rehash);
+	check = verified(rotated, "secret");
+	cr_expect(check.matches && !check.needs_rehash);
+
+	restart_with(other, 1);
+	missing = metrics_counter(metrics, "tokenfirst_password_pepper_missing_total",
+		"Checks of hashes whose pepper is not configured: they match nothing.", NULL);
+	cr_expect_eq(atomic_load(&missing->value), 0);
+	check = verified(peppered, "secret");
+	cr_expect(!check.matches && !check.needs_rehash);
+	cr_expect_gt(check.hash_us, 0);
+	cr_expect_eq(atomic_load(&missing->value), 1);
+
+	restart_with(NULL, 0);
+	cr_expect_not(verified(rotated, "secret").matches);
+	cr_expect(verified(plain, "secret").matches);
+}
