@@ -1,0 +1,31 @@
+/* Options for browsers and for the proxies before the server. */
+#include "tests/unit/options_fixture.h"
+
+Test(options_browser, what_is_fine)
+{
+	expect_fine("{\"cors\": {\"origins\": [\"https://app.example.com\", \"http://localhost:3000\"]}}");
+	expect_fine("{\"cookie\": {\"enabled\": true, \"name\": \"t\", \"same_site\": \"None\"}}");
+	expect_fine(
+		"{\"http\": {\"trusted_proxies\": [\"10.0.0.0/8\", \"::1\"], \"forwarded_header\": \"Forwarded\"}}");
+}
+
+Test(options_browser, origins_as_browsers_send_them)
+{
+	expect_error("{\"cors\": {\"origins\": [\"null\"]}}", "cors.origins", "\"null\"");
+	expect_error("{\"cors\": {\"origins\": [\"*\"]}}", "cors.origins", "\"*\"");
+	expect_error("{\"cors\": {\"origins\": [\"https://app.example.com/\"]}}", "cors.origins", "no path");
+	expect_error("{\"cors\": {\"origins\": [\"https://App.example.com\"]}}", "cors.origins", "capital");
+}
+
+Test(options_browser, names_of_cookies)
+{
+	expect_error("{\"cookie\": {\"name\": \"a b\"}}", "cookie.name", "token");
+	expect_error("{\"cookie\": {\"name\": \"__Host-t\"}}", "cookie.name", "__Host-");
+}
+
+Test(options_browser, networks_of_proxies)
+{
+	expect_error("{\"http\": {\"trusted_proxies\": [\"10.0.0.1/8\"]}}", "http.trusted_proxies", "10.0.0.1/8");
+	expect_error("{\"http\": {\"trusted_proxies\": [\"proxy\"]}}", "http.trusted_proxies", "proxy");
+	expect_error("{\"http\": {\"forwarded_header\": \"X-Real-IP\"}}", "http.forwarded_header", "X-Forwarded-For");
+}
