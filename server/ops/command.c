@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	{"user.revoke", user_revoke_store, user_revoke_live},
 	{"user.require_reset", user_require_reset_store, user_require_reset_live},
 	{"user.passwd", user_passwd_store, user_passwd_live},
+	{"user.totp_remove", user_totp_remove_store, user_totp_remove_live},
 	{"user.unlock", user_unlock_store, NULL},
 	{"user.invite", NULL, user_invite_live},
 	{"effects.replay", effects_replay_store, effects_replay_live},

@@ -18,6 +18,7 @@ static const char *const types[] = {
 	[USER_REVOKE] = "user.sessions_revoked",
 	[USER_REQUIRE_RESET] = "user.reset_required",
 	[USER_SET_PASSWORD] = "user.password_changed",
+	[USER_REMOVE_TOTP] = "user.totp_disabled",
 	[USER_CREATE] = "user.created",
 	[USER_INVITE] = "user.invited",
 };
@@ -59,6 +60,8 @@ static int write_account(struct db *writer, struct user_change *change)
 		return users_set_must_reset(writer, id, now_ms);
 	case USER_SET_PASSWORD:
 		return users_set_password(writer, id, change->hash, now_ms);
+	case USER_REMOVE_TOTP:
+		return totp_remove(writer, id);
 	case USER_CREATE:
 		return users_add(writer, &change->user, now_ms);
 	case USER_REVOKE:
@@ -70,7 +73,7 @@ static int write_account(struct db *writer, struct user_change *change)
 
 static bool ends_sessions(enum user_change_kind kind)
 {
-	return kind != USER_ENABLE && kind != USER_CREATE && kind != USER_INVITE;
+	return kind != USER_ENABLE && kind != USER_REMOVE_TOTP && kind != USER_CREATE && kind != USER_INVITE;
 }
 
 static int write_rows(struct db *writer, struct user_change *change)

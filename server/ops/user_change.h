@@ -21,6 +21,7 @@ enum user_change_kind {
 	USER_REVOKE,	    /* its sessions end */
 	USER_REQUIRE_RESET, /* they end, and its password is good no more; a mail has a link to set another */
 	USER_SET_PASSWORD,  /* they end; `hash` is the new stored form */
+	USER_REMOVE_TOTP,   /* its password alone does again: for who has lost authenticator and recovery codes */
 	USER_CREATE,	    /* `user` is added: its id is 0 until then; ERR_EXISTS */
 	USER_INVITE,	    /* `user` is nobody but an address; a mail has a link to make an account */
 };

@@ -231,3 +231,13 @@ int user_require_reset_live(struct app *app, const json_t *arguments, json_t **r
 {
 	return change_live(app, USER_REQUIRE_RESET, arguments, ret_reply);
 }
+
+int user_totp_remove_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return change_store(writer, USER_REMOVE_TOTP, arguments, ret_reply);
+}
+
+int user_totp_remove_live(struct app *app, const json_t *arguments, json_t **ret_reply)
+{
+	return change_live(app, USER_REMOVE_TOTP, arguments, ret_reply);
+}
