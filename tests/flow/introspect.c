@@ -155,6 +155,22 @@ Test(introspect, all_that_is_doubtful_is_not_active_and_nothing_more)
 	free(huge);
 }
 
+/* As after a refresh: its successor is the latest. */
+Test(introspect, a_refresh_token_that_was_used_is_not_active)
+{
+	struct api_login login = api_login(server, "alice", SCENE_PASSWORD);
+
+	cr_assert_eq(server_stop(server), 0);
+	scene_change(server, "UPDATE sessions SET generation = generation + 1");
+	server_restart(server, NULL);
+	expect_inactive(login.refresh_token);
+	cr_expect(active(login.access_token));
+	cr_assert_eq(server_stop(server), 0);
+	scene_change(server, "UPDATE sessions SET generation = generation - 1");
+	server_restart(server, NULL);
+	cr_expect(active(login.refresh_token));
+}
+
 /* "name:token" as Basic has it, as a header line. */
 static const char *basic(const char *pair, char line[256])
 {

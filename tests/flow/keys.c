@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "background/store/db.h"
 #include "config/clock.h"
 #include "tests/support/harness.h"
 #include "tests/support/jws.h"
@@ -123,18 +122,6 @@ static void expect_state(struct server *server, const char *kid, const char *exp
 	free(state);
 }
 
-/* Between two runs. */
-static void change_store(const struct server *server, const char *sql)
-{
-	char url[SERVER_URL];
-	struct db *db = NULL;
-
-	(void)snprintf(url, sizeof(url), "sqlite:%s/tokenfirst.db", server_folder(server));
-	cr_assert_eq(db_open(url, DB_WRITER, &db), 0);
-	cr_assert_eq(db_execute(db, sql), 0, "%s", db_message(db));
-	db_close(db);
-}
-
 Test(keys, a_new_one_is_published_then_signs_and_the_old_one_goes)
 {
 	struct server *server = scene_server(NULL, lead);
@@ -167,7 +154,7 @@ Test(keys, a_new_one_is_published_then_signs_and_the_old_one_goes)
 	cr_assert_eq(server_stop(server), 0);
 	(void)snprintf(sql, sizeof(sql), "UPDATE signing_keys SET retired_ms = %lld WHERE retired_ms <> 0",
 		(long long)wall_ms() + 4000);
-	change_store(server, sql);
+	scene_change(server, sql);
 	server_restart(server, NULL);
 	cr_expect(signs(server, second));
 	expect_good(server, &before);

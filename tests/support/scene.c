@@ -161,3 +161,17 @@ char *scene_query(const struct server *server, const char *sql)
 	sqlite3_close(db);
 	return text == NULL ? strdup("") : text;
 }
+
+void scene_change(const struct server *server, const char *sql)
+{
+	char path[SERVER_URL];
+	sqlite3 *db = NULL;
+
+	if (server_running(server))
+		harness_fail("the store is the server's while it runs");
+	snprintf(path, sizeof(path), "%s/tokenfirst.db", server_folder(server));
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+		sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		harness_fail("%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+}

@@ -55,5 +55,7 @@ const char *scene_member(const json_t *object, const char *name);
 
 /* The first column of the first row that a query gives, as text, from the server's store; "" if none. Free it. */
 char *scene_query(const struct server *server, const char *sql);
+/* Changes the store of a server that does not run. */
+void scene_change(const struct server *server, const char *sql);
 
 #endif

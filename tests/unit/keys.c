@@ -615,13 +615,18 @@ Test(keys, of_a_set_unsound_ones_are_skipped)
 	}
 }
 
-/* The size is a rule of its own: RFC 7518 3.3 */
-Test(keys, of_a_set_rsa_keys_have_2048_bits_or_more)
+/* The size is a rule of its own (RFC 7518 3.3); and under an exponent of 1, or 2, a signature takes no secret. */
+Test(keys, of_a_set_rsa_keys_have_2048_bits_and_a_sound_exponent)
 {
-	static const unsigned bits[] = {1024, 2048};
+	static const struct {
+		unsigned bits;
+		const char *e;
+		int expected;
+	} cases[] = {{1024, "AQAB", ERR_NOT_FOUND}, {2048, "AQAB", 0}, {2048, "AQ", ERR_NOT_FOUND},
+		{2048, "Ag", ERR_NOT_FOUND}};
 
-	for (size_t i = 0; i < 2; i++) {
-		EVP_PKEY *pair = EVP_RSA_gen(bits[i]);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		EVP_PKEY *pair = EVP_RSA_gen(cases[i].bits);
 		unsigned char n[SIGNATURE_MAX];
 		BIGNUM *modulus = NULL;
 		struct signing_key *key = NULL;
@@ -630,11 +635,12 @@ Test(keys, of_a_set_rsa_keys_have_2048_bits_or_more)
 		json_t *jwk;
 
 		cr_assert_eq(EVP_PKEY_get_bn_param(pair, OSSL_PKEY_PARAM_RSA_N, &modulus), 1);
-		jwk = json_pack(
-			"{s:s, s:o, s:s}", "kty", "RSA", "n", jwk_bytes(n, (size_t)BN_bn2bin(modulus, n)), "e", "AQAB");
+		jwk = json_pack("{s:s, s:o, s:s}", "kty", "RSA", "n", jwk_bytes(n, (size_t)BN_bn2bin(modulus, n)), "e",
+			cases[i].e);
 		cr_assert_eq(jwk_thumbprint(jwk, kid), 0);
 		cr_assert_eq(json_object_set_new(jwk, "kid", json_string(kid)), 0);
-		cr_expect_eq(signing_key_from_jwk(jwk, &key, &why), bits[i] < 2048 ? ERR_NOT_FOUND : 0);
+		cr_expect_eq(signing_key_from_jwk(jwk, &key, &why), cases[i].expected, "%u bits, e %s", cases[i].bits,
+			cases[i].e);
 		signing_key_free(key);
 		BN_free(modulus);
 		EVP_PKEY_free(pair);
