@@ -32,6 +32,7 @@ struct app {
 	struct throttle *throttle;
 	struct keys *keys;
 	struct link_maker links;
+	char *openapi; /* the document, rendered */
 	struct pages pages;
 	struct login_metrics login_metrics;
 	int64_t started_us; /* clock_mono_us */

@@ -22,6 +22,7 @@
 #include "server/cli/cli.h"
 #include "server/http/http.h"
 #include "server/ops/control.h"
+#include "server/ops/openapi.h"
 
 /* Rounds in the time for which rows are kept, within bounds: an hour is cleaned each minute, a second once it is over. */
 enum { JANITOR_ROUNDS = 10, JANITOR_LEAST_MS = 1000, JANITOR_MOST_MS = 60 * 1000 };
@@ -199,6 +200,9 @@ static int start(struct service *service)
 	err = policy_new(app->config, app->metrics, &app->policy, why);
 	if (err != 0)
 		return failed("the rules for passwords can't be set up", why[0] != '\0' ? why : err_text(err));
+	err = openapi_render(app->config, &app->openapi);
+	if (err != 0)
+		return failed("the API's description can't be made", err_text(err));
 	err = throttle_new(app->config, app->metrics, &app->throttle);
 	if (err != 0)
 		return failed("the throttle can't be set up", err_text(err));
@@ -326,6 +330,7 @@ static void stop(struct service *service)
 		log_write(LOG_INFO, "stopped", LOG_INT("delivered", totals.delivered), LOG_INT("kept", totals.kept),
 			LOG_INT("dropped", totals.dropped));
 	}
+	free(app->openapi);
 	throttle_free(app->throttle);
 	policy_free(app->policy);
 	pages_release(&app->pages);
