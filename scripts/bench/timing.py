@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 
-from processes import PASSWORD, USER, Failed, Process, Timed, open_loop, percentile
+from processes import PASSWORD, USER, Failed, Process, Timed, machine_idle, open_loop, percentile
 
 ACCOUNTS = 25  # of each class, so that none comes to the limits of one account
 INTERVAL_S = 0.040  # between two logins: what the one before has left to do is over by then
@@ -155,10 +155,16 @@ def clock_tells(bench):
     server.stop()
     names = make_accounts(server, classes)
     server.start()
+    start, idle, used = time.monotonic(), machine_idle(), server.process.cpu() + time.process_time()
     samples, late = measure(server, names, count)
+    available = (time.monotonic() - start) * os.cpu_count()
+    used = server.process.cpu() + time.process_time() - used
+    foreign = max(0.0, 1 - (machine_idle() - idle + used) / available)
+    Timed.most_foreign = max(Timed.most_foreign, foreign)
     worst, least = compare(bench, samples)
     if late > 0:
-        bench.say(f"    {late:.1%} of the logins were late: the interval is too short for this machine")
+        bench.say(f"    {late:.1%} of the logins were late: this machine is too busy, or too slow for the interval")
+    bench.say(f"    [CPU: server and client {used / available:.0%}, others {foreign:.0%}]")
     server.stop()
     sinks.stop()
     bench.result("(j) medians of unknown, wrong, locked, disabled: greatest ÷ least", worst, "", 1.01)
