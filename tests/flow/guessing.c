@@ -359,3 +359,33 @@ Test(guessing, unknown_wrong_locked_and_disabled_read_the_same)
 	server_free(server);
 	free(config);
 }
+
+/* One wrong guess at a name of its own, with a header of a proxy. */
+static int guess_for(struct server *server, int number, const char *header)
+{
+	char *body = scene_text("{'username':'nobody%d','password':'wrong'}", number);
+	struct http_reply reply;
+
+	api_post(server, "/login", header, body, &reply);
+	free(body);
+	http_reply_release(&reply);
+	return reply.status;
+}
+
+Test(guessing, the_address_is_a_trusted_proxys_word_and_nobody_elses)
+{
+	static const char *const clients[] = {"X-Forwarded-For: 203.0.113.1", "X-Forwarded-For: 203.0.113.2"};
+	static const char *const proxies[] = {"'trusted_proxies':['127.0.0.1']", "'trusted_proxies':['192.0.2.1']"};
+
+	for (size_t trusted = 0; trusted < 2; trusted++) {
+		char *config = scene_text(
+			"{" CHEAP ",'http':{%s},'throttle':{'address':{'burst':2,'per_minute':1}}}", proxies[trusted]);
+		struct server *server = serve(config);
+		for (int i = 0; i < 2; i++)
+			cr_assert_eq(guess_for(server, i, clients[0]), 401);
+		cr_expect_eq(guess_for(server, 2, clients[0]), 429);
+		cr_expect_eq(guess_for(server, 3, clients[1]), trusted == 0 ? 401 : 429);
+		server_free(server);
+		free(config);
+	}
+}
