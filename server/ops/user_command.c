@@ -144,6 +144,11 @@ int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_r
 	return err ? err : reply_user(&user, "", ret_reply);
 }
 
+int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+{
+	return change_row(writer, arguments, "user.unlocked", lockout_clear, ret_reply);
+}
+
 int user_invite_live(struct app *app, const json_t *arguments, json_t **ret_reply)
 {
 	const char *email, *why = NULL;
