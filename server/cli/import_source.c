@@ -82,7 +82,7 @@ int import_source_next(struct import_source *source)
 
 	do {
 		source->len = 0;
-		while ((c = getc_unlocked(source->file)) != EOF && c != '\n') {
+		while ((c = getc(source->file)) != EOF && c != '\n') {
 			if (source->len <= LIMIT_IMPORT_LINE)
 				source->line[source->len++] = (char)c;
 		}

@@ -21,8 +21,8 @@ static const char *const hashes[] = {
 	"$7$C6..../....SodiumChloride$NJFhMYU8dFlCos3lY2XcGjUa31kbhILScs/AZbAHcP0",
 	"$scrypt$ln=15,r=8,p=1$c2FsdHlzYWx0eXNhbHQxNg$j+j2WPanZPoNXQMDRmHvm+CoHZPAcwkFnWMMSUDNeAU",
 	"$pbkdf2-sha256$29000$c2FsdHlzYWx0eXNhbHQxNg$nLDAL05/wbwvQ3d3ySaFFkQBzsU379sj6tb0bP1sevw",
-	"$pbkdf2-sha512$25000$c2FsdHlzYWx0eXNhbHQxNg$"
-	"fS7.MUOYghG1kGe1vdahgEbCFfQxGsMORRo1TGyPSVvUoq0gYEE/dxT/OuPelbQ7hqHr7YlLdWe7zBGc8E08Bg",
+	("$pbkdf2-sha512$25000$c2FsdHlzYWx0eXNhbHQxNg$"
+	 "fS7.MUOYghG1kGe1vdahgEbCFfQxGsMORRo1TGyPSVvUoq0gYEE/dxT/OuPelbQ7hqHr7YlLdWe7zBGc8E08Bg"),
 	"pbkdf2_sha256$600000$saltSALT22$xE3jY7ThmODs02/mnrys/xo2C5ZFiowBVuVZ5w6L4U0=",
 };
 enum { KINDS = sizeof(hashes) / sizeof(hashes[0]), USERS = 1000 };
