@@ -6,7 +6,7 @@
 
 #include "background/store/store.h"
 #include "server/accounts/users.h"
-#include "tests/support/scene.h"
+#include "tests/support/mail_scene.h"
 
 #define EVERYTHING "{'effects':{'bus':{'on':['user.*']}}}"
 #define BOB	   "bob and his own long password"
@@ -29,6 +29,7 @@ static void teardown(void)
 	scene_clear(&scene);
 }
 
+TestSuite(admin_mails, .timeout = 60);
 TestSuite(admin_users, .init = setup, .fini = teardown, .timeout = 90);
 
 /* As whoever has this token; the status. `ret_reply` NULL: nobody wants the rest. */
@@ -463,4 +464,34 @@ Test(admin_users, commands_do_without_a_server_what_takes_no_mail)
 	cr_assert_eq(server_stop(scene.server), 0);
 	twins(false);
 	free(command(1, (const char *[]){"user", "invite", "new@example.com", NULL}));
+}
+
+/* What a mail's link is for: it sets the password that was asked for, and makes the account that was invited. */
+Test(admin_mails, links_that_administrators_ask_for_work)
+{
+	struct mail_scene mails;
+	struct api_login admin;
+	char token[MAILBOX_TOKEN];
+
+	mail_scene_set(&mails, NULL, NULL);
+	server_add_user(mails.server, "root", NULL, SCENE_PASSWORD, true);
+	admin = api_login(mails.server, "root", SCENE_PASSWORD);
+	cr_assert_eq(mail_scene_post(&mails, "/admin/users", admin.authorization, NULL,
+			     "{'username':'bob','email':'bob@example.com'}"),
+		201);
+	cr_assert(mailbox_token(mails.smtp, "bob@example.com", "Please choose a new password", token));
+	cr_assert_eq(
+		mail_scene_post(&mails, "/password/reset", NULL, NULL, "{'token':'%s','password':'" BOB "'}", token),
+		200);
+	cr_assert_eq(api_login(mails.server, "bob", BOB).status, 200);
+
+	cr_assert_eq(
+		mail_scene_post(&mails, "/admin/invitations", admin.authorization, NULL, "{'email':'new@example.com'}"),
+		201);
+	cr_assert(mailbox_token(mails.smtp, "new@example.com", NULL, token));
+	cr_assert_eq(mail_scene_post(&mails, "/signup", NULL, NULL,
+			     "{'invite_token':'%s','password':'" BOB "','username':'new'}", token),
+		201);
+	cr_assert_eq(api_login(mails.server, "new", BOB).status, 200);
+	mail_scene_clear(&mails);
 }
