@@ -248,7 +248,7 @@ Test(cli, bad_usage_is_2)
 	EXPECT_ERR("did you mean \"serve\"?");
 	EXPECT_CODE(2, "user");
 	EXPECT_ERR("user passwd NAME");
-	cr_expect_null(strstr(result.err, "serve"), "only what begins with the word: %s", result.err);
+	cr_expect_null(strstr(result.err, "run the server"), "only what begins with the word: %s", result.err);
 	EXPECT_CODE(2, "user", "add");
 	EXPECT_ERR("user add NAME");
 	EXPECT_CODE(2, "user", "add", "alice", "bob");

@@ -75,8 +75,9 @@ static void add_session(int64_t id, int64_t expires_age, int64_t revoked_age)
 
 static void add_link(int64_t id, int64_t expires_age, int64_t used_age)
 {
-	execute("INSERT INTO links (id, purpose, user_id, email, username, password, created_ms, expires_ms, used_ms) "
-		"VALUES (%" PRId64 ", 'reset', 1, '', '', '', 0, %" PRId64 ", %" PRId64 ")",
+	execute("INSERT INTO links (id, purpose, user_id, email, email_key, username, password, created_ms, "
+		"expires_ms, used_ms) "
+		"VALUES (%" PRId64 ", 'reset', 1, '', '', '', '', 0, %" PRId64 ", %" PRId64 ")",
 		id, now_ms - expires_age, used_age ? now_ms - used_age : 0);
 }
 
