@@ -1,5 +1,6 @@
 #include "server/accounts/import.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* As users.c: ASCII alone is without case. */
@@ -14,7 +15,8 @@ int import_add(struct db *writer, const char *import, int64_t line, const struct
 {
 	static const char sql[] = "INSERT INTO user_imports (import, line, public_id, username, username_key, email, "
 				  "email_key, password, admin, disabled, created_ms) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+				  "ON CONFLICT (import, line) DO NOTHING";
 	struct db_statement *s = NULL;
 	char name_key[LIMIT_USERNAME + 1], email_key[LIMIT_EMAIL + 1], public_id[ID_SIZE];
 	const bool has_email = user->email[0] != '\0';
@@ -76,4 +78,23 @@ int import_forget(struct db *writer, const char *import, int64_t *ret_count)
 	if (!err)
 		*ret_count = db_changes(writer);
 	return err;
+}
+
+int import_finished(struct db *db, const char *import, bool *ret_finished)
+{
+	static const char sql[] = "SELECT 1 FROM audit WHERE type = 'user.imported' AND detail LIKE $1";
+	struct db_statement *s = NULL;
+	char pattern[ID_SIZE + 2];
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	(void)snprintf(pattern, sizeof(pattern), "%%%s%%", import);
+	db_bind_text(s, 1, pattern);
+	err = db_step(s);
+	db_finish(s);
+	if (err < 0)
+		return err;
+	*ret_finished = err == 1;
+	return 0;
 }

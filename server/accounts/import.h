@@ -9,7 +9,7 @@
 
 #include "server/accounts/users.h"
 
-/* One row. ERR_EXISTS: the import has this line already. */
+/* One row. A line that the import has already stays as it is, so that a batch may be sent again. */
 int import_add(struct db *writer, const char *import, int64_t line, const struct user *user, int64_t now_ms) MUST_CHECK;
 
 /*
@@ -20,5 +20,8 @@ int import_finish(struct db *writer, const char *import, int64_t count, int64_t 
 
 /* Removes up to LIMIT_IMPORT_FORGET rows of an import, NULL: of any; *ret_count 0: there are none left. */
 int import_forget(struct db *writer, const char *import, int64_t *ret_count) MUST_CHECK;
+
+/* Whether it has become accounts, by its audit row. Any connection. */
+int import_finished(struct db *db, const char *import, bool *ret_finished) MUST_CHECK;
 
 #endif

@@ -12,13 +12,16 @@
 
 #include "config/clock.h"
 #include "config/id.h"
+#include "server/accounts/import.h"
 #include "server/accounts/import_line.h"
 #include "server/cli/cli.h"
 #include "server/cli/import_check.h"
 #include "server/password/wrap.h"
 
-/* What a row takes as JSON beside its texts, names of members included. */
-enum { ROW_BYTES = 128 };
+enum {
+	ROW_BYTES = 128, /* what a row takes as JSON beside its texts, names of members included */
+	TRIES = 5,	 /* of a command that a busy server did not answer in time */
+};
 
 struct import {
 	const struct config *config;
@@ -27,18 +30,30 @@ struct import {
 	struct import_source source;
 	bool wrap;
 	char id[ID_SIZE];
+	bool unsure; /* it was to be finished, and nobody said whether it was */
 	/* of the batch in the making */
 	json_t *rows;
 	size_t bytes;
 	int64_t written;
 };
 
-/* Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure is said. */
-static int command(const struct import *import, const char *name, json_t *arguments, int64_t *ret_rows, bool *ret_told)
+/*
+ * Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure is said.
+ * `tries`: of one that may be run again when nobody knows whether it was.
+ */
+static int command(
+	const struct import *import, const char *name, json_t *arguments, int tries, int64_t *ret_rows, bool *ret_told)
 {
 	json_t *reply = NULL;
-	int err = arguments ? cli_store_command(import->config, name, arguments, &reply, ret_told) : ERR_MEMORY;
+	int err = ERR_MEMORY;
 
+	for (int i = 0; arguments && i < tries; i++) {
+		err = cli_store_command(import->config, name, arguments, &reply, ret_told);
+		if (err != ERR_TIMEOUT && err != ERR_CLOSED)
+			break;
+		if (i + 1 < tries)
+			(void)fputs("trying again\n", stderr);
+	}
 	json_decref(arguments);
 	if (!err)
 		*ret_rows = json_integer_value(json_object_get(reply, "rows"));
@@ -63,7 +78,7 @@ static int forget(const struct import *import, const char *id)
 	int err;
 
 	do {
-		err = command(import, "user.import_forget", json_pack("{s:s}", "import", id), &rows, &told);
+		err = command(import, "user.import_forget", json_pack("{s:s}", "import", id), TRIES, &rows, &told);
 	} while (!err && rows > 0);
 	return err ? fail(err, told) : CLI_DONE;
 }
@@ -77,7 +92,7 @@ static int send_batch(struct import *import)
 	if (json_array_size(import->rows) == 0)
 		return CLI_DONE;
 	err = command(import, "user.import_add", json_pack("{s:s, s:O}", "import", import->id, "users", import->rows),
-		&rows, &told);
+		TRIES, &rows, &told);
 	import->written += rows;
 	import->bytes = 0;
 	json_array_clear(import->rows);
@@ -144,7 +159,7 @@ static int finish(struct import *import, int64_t count)
 	int64_t rows = 0;
 	bool told = false;
 	int err = command(import, "user.import_finish",
-		json_pack("{s:s, s:I}", "import", import->id, "count", (json_int_t)count), &rows, &told);
+		json_pack("{s:s, s:I}", "import", import->id, "count", (json_int_t)count), 1, &rows, &told);
 
 	if (!err) {
 		(void)printf("%s users are imported\n", import_number(rows, number));
@@ -156,7 +171,30 @@ static int finish(struct import *import, int64_t count)
 	if (err == ERR_STALE)
 		return cli_fail(
 			CLI_FAILED, "another import has begun meanwhile, or the file has changed: nothing is imported");
+	import->unsure = err == ERR_TIMEOUT;
 	return fail(err, told);
+}
+
+/*
+ * The rows of the import have been forgotten, and a server takes one command after the other: whatever came of the one that was to
+ * finish it has come by now.
+ */
+static int make_sure(const struct import *import, int64_t count)
+{
+	struct db *reader = NULL;
+	char number[IMPORT_NUMBER];
+	bool finished = false;
+	int err = db_open(import->config->store, DB_READER, &reader);
+
+	if (!err)
+		err = import_finished(reader, import->id, &finished);
+	db_close(reader);
+	if (err)
+		return fail(err, false);
+	if (!finished)
+		return cli_fail(CLI_FAILED, "it was not: nothing is imported");
+	(void)printf("%s users are imported\n", import_number(count, number));
+	return CLI_DONE;
 }
 
 static int write_import(struct import *import, int64_t count)
@@ -172,6 +210,8 @@ static int write_import(struct import *import, int64_t count)
 	/* hashes that nobody needs any more; what fails here, the next import does */
 	if (import->written > 0 && forget(import, import->id) != CLI_DONE)
 		(void)cli_fail(CLI_FAILED, "the rows of this import are left in the store until the next one");
+	else if (import->unsure)
+		code = make_sure(import, count);
 	return code;
 }
 

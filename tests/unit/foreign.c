@@ -1,6 +1,7 @@
 /* Hashes of other programs: known ones match, broken and costly ones are refused, and all of them are upgraded. */
 #include <criterion/criterion.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/clock.h"
@@ -315,4 +316,33 @@ Test(foreign, no_mutilation_of_a_known_hash_matches)
 			}
 		}
 	}
+}
+
+static int compare(const void *left, const void *right)
+{
+	const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+/* A function that takes no time at all is topped up to what an unknown user takes: within wide bounds, on a busy machine. */
+Test(foreign, a_cheap_hash_takes_the_time_of_an_unknown_user)
+{
+	static const char cheap[] =
+		"$pbkdf2-sha256$1$c2FsdHlzYWx0eXNhbHQxNg$nLDAL05/wbwvQ3d3ySaFFkQBzsU379sj6tb0bP1sevw";
+	enum { RUNS = 15 };
+	int64_t nobody_us[RUNS], cheap_us[RUNS];
+
+	passwords_stop(passwords);
+	config.password.memory_kib = 16384;
+	config.password.passes = 2;
+	cr_assert_eq(passwords_start(&config, metrics, &passwords), 0);
+	for (int i = 0; i < RUNS; i++) {
+		cheap_us[i] = verify(cheap, "secret").hash_us;
+		nobody_us[i] = verify("", "secret").hash_us;
+	}
+	qsort(nobody_us, RUNS, sizeof(nobody_us[0]), compare);
+	qsort(cheap_us, RUNS, sizeof(cheap_us[0]), compare);
+	cr_expect_gt(2 * cheap_us[RUNS / 2], nobody_us[RUNS / 2]);
+	cr_expect_lt(cheap_us[RUNS / 2], 2 * nobody_us[RUNS / 2]);
 }
