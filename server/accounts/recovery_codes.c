@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LETTERS = RECOVERY_CODE_BYTES * 8 / 5, GROUP = 4, SUBKEY = 2 };
+enum { LETTERS = RECOVERY_CODE_BYTES * 8 / 5, GROUP = 6, SUBKEY = 2 };
 
 static_assert(RECOVERY_CODE_BYTES % 5 == 0, "base32 without padding");
 static_assert(LETTERS + LETTERS / GROUP == RECOVERY_CODE_SIZE, "a hyphen between groups, and the NUL");
@@ -37,7 +37,7 @@ done:
 	return err;
 }
 
-/* What was typed, as it is digested: 16 letters of base32. */
+/* What was typed, as it is digested: 24 letters of base32. */
 static int normalise(const char *code, char ret_letters[LETTERS])
 {
 	size_t count = 0;
