@@ -59,8 +59,11 @@ static int authenticate(struct exchange *x, struct request_thread *thread, struc
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
 {
 	struct token_claims claims;
+	int err = authenticate(x, thread, ret_owner, &claims);
 
-	return authenticate(x, thread, ret_owner, &claims);
+	if (err == 0)
+		ret_owner->admin = ret_owner->admin && claims.admin;
+	return err;
 }
 
 int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user)

@@ -17,7 +17,10 @@ const char *bearer_token(struct exchange *x);
  */
 int bearer_refuse(struct exchange *x, bool had_token, const char *bad, const char *missing);
 
-/* 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). */
+/*
+ * 0; or ERR_DENIED and the like, and the request has been answered (401 with WWW-Authenticate, 503). ret_owner->admin: an administrator
+ * with a token that says so, by whom more may be seen; others are served as the owners that they are.
+ */
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
 /*
  * The same for administrators: the account must be one's (403 "forbidden" to others), and the token one that a login

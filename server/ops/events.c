@@ -7,7 +7,6 @@
 #include "background/delivery/operate.h"
 #include "background/store/outbox.h"
 #include "config/clock.h"
-#include "server/accounts/users.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/ops/effects_json.h"
@@ -208,12 +207,6 @@ static bool may_see(const struct session_owner *owner, const struct outbox_event
 	return admin || owner->user_id == event->user_id;
 }
 
-static bool is_admin(struct db *db, const struct session_owner *owner)
-{
-	struct user user;
-	return users_find_by_public_id(db, owner->public_id, &user) == 0 && user.admin;
-}
-
 void events_show(struct exchange *x, struct request_thread *thread)
 {
 	struct app *app = thread->app;
@@ -227,7 +220,7 @@ void events_show(struct exchange *x, struct request_thread *thread)
 	if (bearer_authenticate(x, thread, &owner) != 0)
 		return;
 	err = id_valid(id) ? outbox_find_event(thread->db, id, &event) : ERR_NOT_FOUND;
-	effects.admin = err == 0 && is_admin(thread->db, &owner);
+	effects.admin = owner.admin;
 	if (err == 0 && !may_see(&owner, &event, effects.admin))
 		err = ERR_NOT_FOUND;
 	if (err != 0)

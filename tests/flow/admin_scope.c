@@ -80,3 +80,32 @@ Test(admin_scope, the_scope_without_the_account_does_not_suffice)
 	expect(token, 403, "forbidden", "");
 	free(token);
 }
+
+static int status_of_event(const char *token, const char *event_id)
+{
+	char path[64], line[API_TOKEN + 32];
+	struct http_reply reply;
+	int status;
+
+	(void)snprintf(path, sizeof(path), "/events/%s", event_id);
+	(void)snprintf(line, sizeof(line), "Authorization: Bearer %s", token);
+	api_get(server, path, line, &reply);
+	status = reply.status;
+	http_reply_release(&reply);
+	return status;
+}
+
+Test(admin_scope, the_events_of_others_take_the_scope_as_well)
+{
+	struct api_login root = api_login(server, "root", SCENE_PASSWORD);
+	struct api_login alice = api_login(server, "alice", SCENE_PASSWORD);
+	struct token_claims claims = forge_claims(&root);
+	char *token;
+
+	claims.admin = false;
+	token = forge_token(server, &root, &claims);
+	cr_expect_eq(status_of_event(root.access_token, alice.event_id), 200);
+	cr_expect_eq(status_of_event(token, alice.event_id), 404);
+	cr_expect_eq(status_of_event(token, root.event_id), 200, "one's own");
+	free(token);
+}
