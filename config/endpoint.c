@@ -100,6 +100,19 @@ const char *token_url_fault(const char *url)
 	return fault;
 }
 
+/* Also "https://a:0443" and "https://a:", which no browser sends either. */
+static bool own_port(const char *origin, const char *host)
+{
+	const char *port = strrchr(host, ':');
+	char *end = NULL;
+	long number;
+
+	if (!port || strchr(port, ']'))
+		return false;
+	number = strtol(port + 1, &end, 10);
+	return port[1] < '1' || port[1] > '9' || *end || number == (strncmp(origin, "https:", 6) == 0 ? 443 : 80);
+}
+
 const char *origin_fault(const char *origin)
 {
 	const char *fault = url_fault(origin, URL_PUBLIC);
@@ -109,6 +122,8 @@ const char *origin_fault(const char *origin)
 		return fault;
 	if (!host || strchr(host + 3, '/'))
 		return "must have no path, not even a / at its end: browsers send none";
+	if (own_port(origin, host + 3))
+		return "must not say its scheme's own port: browsers leave that out";
 	for (const char *c = origin; *c; c++) {
 		if (*c >= 'A' && *c <= 'Z')
 			return "must have no capital letters: browsers send none";

@@ -19,7 +19,7 @@ const char *url_fault(const char *url, enum url_kind kind);
 /* As URL_HTTP, but http only to an address of this machine: a secret goes there (RFC 6749 3.2 wants TLS). */
 const char *token_url_fault(const char *url);
 
-/* scheme://host[:port] as a browser writes an origin (RFC 6454 6.2): http or https, no path, no capitals. */
+/* scheme://host[:port] as a browser writes an origin (RFC 6454 6.2): http or https, no path, no capitals, no port that is its scheme's own. */
 const char *origin_fault(const char *origin);
 
 /* The scope of an OAuth token: words of printable ASCII without " and \, one blank between (RFC 6749 3.3). */

@@ -14,6 +14,10 @@ Test(options_browser, origins_as_browsers_send_them)
 	expect_error("{\"cors\": {\"origins\": [\"null\"]}}", "cors.origins", "\"null\"");
 	expect_error("{\"cors\": {\"origins\": [\"*\"]}}", "cors.origins", "\"*\"");
 	expect_error("{\"cors\": {\"origins\": [\"https://app.example.com/\"]}}", "cors.origins", "no path");
+	expect_error("{\"cors\": {\"origins\": [\"https://app.example.com:443\"]}}", "cors.origins", "own port");
+	expect_error("{\"cors\": {\"origins\": [\"http://localhost:80\"]}}", "cors.origins", "own port");
+	expect_error("{\"cors\": {\"origins\": [\"https://[2001:db8::1]:443\"]}}", "cors.origins", "own port");
+	expect_fine("{\"cors\": {\"origins\": [\"https://[2001:db8::1]\", \"http://a.example:443\"]}}");
 	expect_error("{\"cors\": {\"origins\": [\"https://App.example.com\"]}}", "cors.origins", "capital");
 }
 
