@@ -112,3 +112,14 @@ void failure_record(struct app *app, const struct origin *origin, const struct u
 		log_write(LOG_WARN, "a failure could not be written down", LOG_STR("type", type),
 			LOG_STR("request_id", origin->request_id), LOG_STR("reason", err_text(err)));
 }
+
+void failure_forget(struct app *app, const struct user *user)
+{
+	char name[THROTTLE_ID_SIZE];
+
+	throttle_id(user->id, name);
+	throttle_forget(app->throttle, THROTTLE_PASSWORD_ID, name);
+	throttle_forget(app->throttle, THROTTLE_PASSWORD, user->username);
+	if (user->email[0])
+		throttle_forget(app->throttle, THROTTLE_PASSWORD_EMAIL, user->email);
+}

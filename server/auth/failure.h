@@ -18,4 +18,11 @@ void failure_register(struct metrics *metrics);
 void failure_record(struct app *app, const struct origin *origin, const struct user *user,
 	const struct throttle_ticket *ticket, const char *type);
 
+/*
+ * Who has shown by a link, or to an administrator, who he is need not wait for what others have guessed: the throttle forgets what
+ * it remembers of the account's password, under each of its names. Of codes it does not: whoever reads an account's mail must
+ * not win guesses at its second factor with each reset.
+ */
+void failure_forget(struct app *app, const struct user *user);
+
 #endif

@@ -201,7 +201,8 @@ static void upgrade_hash(const struct attempt_to_login *l)
 static int throttle(struct attempt_to_login *l)
 {
 	const char *name = l->username != NULL ? l->username : l->email;
-	int err = throttle_begin(l->app->throttle, l->x, THROTTLE_PASSWORD, name, &l->ticket);
+	enum throttle_kind kind = l->username != NULL ? THROTTLE_PASSWORD : THROTTLE_PASSWORD_EMAIL;
+	int err = throttle_begin(l->app->throttle, l->x, kind, name, &l->ticket);
 	if (err != 0)
 		answered(l, LOGIN_THROTTLED);
 	return err;

@@ -1,8 +1,6 @@
 #include "server/auth/login_totp.h"
 
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 
 #include "config/clock.h"
 #include "server/accounts/lockout.h"
@@ -14,7 +12,7 @@
 #include "server/auth/work.h"
 #include "server/token/mfa_token.h"
 
-enum { RETRY_SOON_MS = 1000, THROTTLE_NAME_SIZE = 32 };
+enum { RETRY_SOON_MS = 1000 };
 
 /* One second step under way. Nothing in it outlives login_totp(). */
 struct second_step {
@@ -110,10 +108,10 @@ static int parse(struct second_step *s)
 
 static int throttle(struct second_step *s)
 {
-	char name[THROTTLE_NAME_SIZE];
+	char name[THROTTLE_ID_SIZE];
 	int err;
 
-	(void)snprintf(name, sizeof(name), "id:%" PRId64, s->claims.user_id);
+	throttle_id(s->claims.user_id, name);
 	err = throttle_begin(s->app->throttle, s->x, THROTTLE_CODE, name, &s->ticket);
 	if (err != 0)
 		answered(s, LOGIN_THROTTLED);

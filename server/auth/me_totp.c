@@ -1,11 +1,9 @@
 #include "server/auth/me_totp.h"
 
 #include <curl/curl.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <liboath/oath.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/clock.h"
@@ -17,7 +15,7 @@
 #include "server/auth/throttle.h"
 #include "server/auth/work.h"
 
-enum { RETRY_SOON_MS = 1000, THROTTLE_NAME_SIZE = 32, URI_MAX = 2048 };
+enum { RETRY_SOON_MS = 1000, URI_MAX = 2048 };
 
 /* What one of these requests is about. Nothing in it outlives its handler. */
 struct wish {
@@ -99,9 +97,9 @@ static int conflict(struct wish *w, const char *code, const char *detail)
 
 static int throttle(struct wish *w, enum throttle_kind kind)
 {
-	char name[THROTTLE_NAME_SIZE];
+	char name[THROTTLE_ID_SIZE];
 
-	(void)snprintf(name, sizeof(name), "id:%" PRId64, w->user.id);
+	throttle_id(w->user.id, name);
 	return throttle_begin(w->app->throttle, w->x, kind, name, &w->ticket);
 }
 
@@ -128,7 +126,7 @@ static int check_password(struct wish *w)
 
 	if (password_acceptable(w->password, &why) != 0)
 		return malformed(w, why);
-	err = throttle(w, THROTTLE_PASSWORD);
+	err = throttle(w, THROTTLE_PASSWORD_ID);
 	if (err != 0)
 		return err;
 	err = password_verify(w->app->passwords, w->user.password, w->password, client_gone, w->x, &check);

@@ -1,7 +1,5 @@
 #include "server/auth/password_change.h"
 
-#include <stdio.h>
-
 #include "config/clock.h"
 #include "server/accounts/sessions.h"
 #include "server/app.h"
@@ -49,12 +47,12 @@ static void refuse(struct change *c)
 /* A session is no password: whoever has borrowed one must not get to keep the account, nor guess its password at ease. */
 static int check_current(struct change *c)
 {
-	char name[sizeof "id:" + ID_SIZE];
+	char name[THROTTLE_ID_SIZE];
 	struct password_check check;
 	int err;
 
-	(void)snprintf(name, sizeof name, "id:%s", c->user.public_id);
-	err = account_request_throttle(&c->r, THROTTLE_PASSWORD, name);
+	throttle_id(c->user.id, name);
+	err = account_request_throttle(&c->r, THROTTLE_PASSWORD_ID, name);
 	if (err)
 		return err;
 	err = password_verify(c->r.app->passwords, c->user.password, c->current, client_gone, c->r.x, &check);

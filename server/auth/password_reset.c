@@ -4,6 +4,7 @@
 #include "server/accounts/sessions.h"
 #include "server/app.h"
 #include "server/auth/account_request.h"
+#include "server/auth/failure.h"
 
 struct forgot {
 	struct account_request r;
@@ -69,7 +70,7 @@ void password_forgot(struct exchange *x, struct request_thread *thread)
 	if (!err)
 		err = read_name(&f);
 	if (!err)
-		err = account_request_throttle(&f.r, THROTTLE_MAIL, f.name);
+		err = account_request_throttle(&f.r, f.by_email ? THROTTLE_MAIL : THROTTLE_MAIL_USERNAME, f.name);
 	if (!err)
 		err = look_up(&f);
 	if (err)
@@ -168,6 +169,7 @@ void password_reset(struct exchange *x, struct request_thread *thread)
 		account_request_unavailable(&s.r, err);
 	} else {
 		throttle_end(s.r.app->throttle, &s.r.ticket, THROTTLE_PASSED);
+		failure_forget(s.r.app, &s.user);
 		account_request_answer(&s.r, 200, json_object());
 	}
 done:

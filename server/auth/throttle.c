@@ -9,9 +9,11 @@
 #include "server/auth/throttle.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,9 +54,12 @@ static void register_metrics(struct throttle *t, struct metrics *metrics)
 {
 	static const char *const refused[THROTTLE_KINDS][BY_COUNT] = {
 		[THROTTLE_PASSWORD] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
+		[THROTTLE_PASSWORD_EMAIL] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
+		[THROTTLE_PASSWORD_ID] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
 		[THROTTLE_CODE] = {"kind=\"code\",by=\"account\"", "kind=\"code\",by=\"address\""},
 		[THROTTLE_TOKEN] = {NULL, "kind=\"token\",by=\"address\""},
 		[THROTTLE_MAIL] = {"kind=\"mail\",by=\"mail\"", "kind=\"mail\",by=\"address\""},
+		[THROTTLE_MAIL_USERNAME] = {"kind=\"mail\",by=\"mail\"", "kind=\"mail\",by=\"address\""},
 	};
 	static const char *const tables[BY_COUNT] = {"table=\"accounts\"", "table=\"addresses\""};
 	static const char shed[] = "tokenfirst_shed_total";
@@ -135,6 +140,17 @@ void throttle_free(struct throttle *throttle)
 	free(throttle);
 }
 
+/* Whether each counts, whatever comes of it. */
+static bool is_mail(enum throttle_kind kind)
+{
+	return kind == THROTTLE_MAIL || kind == THROTTLE_MAIL_USERNAME;
+}
+
+void throttle_id(int64_t user_id, char ret_name[THROTTLE_ID_SIZE])
+{
+	(void)snprintf(ret_name, THROTTLE_ID_SIZE, "%" PRId64, user_id);
+}
+
 static uint64_t shorthash(const struct throttle *t, const void *bytes, size_t len)
 {
 	uint64_t hash;
@@ -191,7 +207,7 @@ static struct attempt describe(const struct throttle *t, const char *client, enu
 		a.ticket.exempt = is_exempt(t, &address);
 	if (a.ticket.exempt)
 		return a;
-	a.account_rule = kind == THROTTLE_MAIL ? &t->mail : &t->account;
+	a.account_rule = is_mail(kind) ? &t->mail : &t->account;
 	a.ticket.account = name && kind != THROTTLE_TOKEN ? account_key(t, kind, name) : 0;
 	a.ticket.address = address_key(t, &address);
 	return a;
@@ -253,7 +269,7 @@ static enum throttle_verdict decide(struct throttle *t, const struct attempt *a,
 		ask(&t->tables[BY_ACCOUNT], ticket->account, a->account_rule, now_ms, &retry_ms[BY_ACCOUNT]);
 	enum throttle_verdict address =
 		ask(&t->tables[BY_ADDRESS], ticket->address, &t->address, now_ms, &retry_ms[BY_ADDRESS]);
-	bool at_once = ticket->kind == THROTTLE_MAIL;
+	bool at_once = is_mail(ticket->kind);
 
 	if (account == VERDICT_REFUSE || address == VERDICT_REFUSE) {
 		counter_add(t->refused[ticket->kind][account == VERDICT_REFUSE ? BY_ACCOUNT : BY_ADDRESS], 1);
@@ -327,13 +343,31 @@ void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enu
 	if (!ticket->held)
 		return;
 	ticket->held = false;
-	if (ticket->exempt || ticket->kind == THROTTLE_MAIL)
+	if (ticket->exempt || is_mail(ticket->kind))
 		return;
 	pthread_mutex_lock(&t->mutex);
 	if (ticket->account)
 		leave(t, BY_ACCOUNT, ticket->account, outcome, now_ms);
 	leave(t, BY_ADDRESS, ticket->address, outcome, now_ms);
 	show(t);
+	if (t->waiting > 0)
+		pthread_cond_broadcast(&t->ended);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void throttle_forget(struct throttle *throttle, enum throttle_kind kind, const char *name)
+{
+	struct throttle *t = throttle;
+	const uint64_t key = account_key(t, kind, name);
+	struct throttle_entry *entry;
+
+	pthread_mutex_lock(&t->mutex);
+	entry = throttle_table_find(&t->tables[BY_ACCOUNT], key);
+	if (entry) {
+		entry->state.used = 0;
+		throttle_table_tidy(&t->tables[BY_ACCOUNT], entry, clock_now_ms());
+		show(t);
+	}
 	if (t->waiting > 0)
 		pthread_cond_broadcast(&t->ended);
 	pthread_mutex_unlock(&t->mutex);
@@ -353,8 +387,8 @@ int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_
 	if (!err)
 		return 0;
 	exchange_problem_retry(x, 429, "throttled",
-		kind == THROTTLE_MAIL ? "Too many mails were asked for. Try again after the time in Retry-After."
-				      : "Too many attempts have failed. Try again after the time in Retry-After.",
+		is_mail(kind) ? "Too many mails were asked for. Try again after the time in Retry-After."
+			      : "Too many attempts have failed. Try again after the time in Retry-After.",
 		retry_ms);
 	return ERR_LIMIT;
 }

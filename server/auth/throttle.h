@@ -27,14 +27,24 @@
 
 struct throttle;
 
-/* What is guessed at: each has allowances of its own for one account name. */
+/*
+ * What is guessed at, and what is the name: each has allowances of its own. A username may look like somebody else's address: were
+ * they one name, whoever has that username could clear with his own password what is remembered of guesses at the other's.
+ */
 enum throttle_kind {
-	THROTTLE_PASSWORD, /* name: the username or address given; "id:" and the user's id where a session says who it is */
-	THROTTLE_CODE,	   /* one-time passwords and recovery codes; "id:" and the user's id */
-	THROTTLE_TOKEN, /* tokens of links, clients of /introspect: by address alone; name NULL */
-	THROTTLE_MAIL,	/* mails to an address: each counts, none is given back; name: the address */
+	THROTTLE_PASSWORD,	 /* name: the username given */
+	THROTTLE_PASSWORD_EMAIL, /* the address given */
+	THROTTLE_PASSWORD_ID,	 /* where a session says who it is: throttle_id */
+	THROTTLE_CODE,		 /* one-time passwords and recovery codes: throttle_id */
+	THROTTLE_TOKEN,		 /* tokens of links, clients of /introspect: by address alone; name NULL */
+	THROTTLE_MAIL,		 /* mails to an address: each counts, none is given back; name: the address */
+	THROTTLE_MAIL_USERNAME,	 /* the same to whoever has this username */
 	THROTTLE_KINDS
 };
+
+enum { THROTTLE_ID_SIZE = 21 };
+/* The name by which an account goes whose number is known. */
+void throttle_id(int64_t user_id, char ret_name[THROTTLE_ID_SIZE]);
 
 enum throttle_outcome {
 	THROTTLE_FAILED,  /* a wrong guess: stays counted */
@@ -67,5 +77,10 @@ int throttle_admit(struct throttle *throttle, const char *client, enum throttle_
 	int64_t *ret_retry_ms) MUST_CHECK;
 /* Once for each ticket; further calls do nothing. Any thread. */
 void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enum throttle_outcome outcome);
+/*
+ * What a name has failed is forgotten, as if somebody had been right: for who has proven in another way who he is. What is under way
+ * stays counted. Any thread.
+ */
+void throttle_forget(struct throttle *throttle, enum throttle_kind kind, const char *name);
 
 #endif

@@ -29,7 +29,7 @@ static const struct command commands[] = {
 	{"user.require_reset", user_require_reset_store, user_require_reset_live},
 	{"user.passwd", user_passwd_store, user_passwd_live},
 	{"user.totp_remove", user_totp_remove_store, user_totp_remove_live},
-	{"user.unlock", user_unlock_store, NULL},
+	{"user.unlock", user_unlock_store, user_unlock_live},
 	{"user.invite", NULL, user_invite_live},
 	{"effects.replay", effects_replay_store, effects_replay_live},
 	{"effects.discard", effects_discard_store, effects_discard_live},

@@ -7,6 +7,7 @@
 #include "server/accounts/lockout.h"
 #include "server/accounts/totp.h"
 #include "server/app.h"
+#include "server/auth/failure.h"
 #include "server/ops/user_change.h"
 #include "server/password/stored.h"
 
@@ -102,6 +103,8 @@ static int change_live(struct app *app, enum user_change_kind kind, const json_t
 	change.hash = words.hash;
 	err = user_change_commit(&change, app, &origin, "command");
 	user_change_finish(&change);
+	if (!err && kind == USER_SET_PASSWORD)
+		failure_forget(app, &user);
 	return err ? err : reply_user(&user, change.event_id, ret_reply);
 }
 
@@ -147,6 +150,44 @@ int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_r
 int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
 {
 	return change_row(writer, arguments, "user.unlocked", lockout_clear, ret_reply);
+}
+
+struct unlocking {
+	const json_t *arguments;
+	json_t *reply;
+};
+
+static int write_unlocking(struct db *writer, void *arg)
+{
+	struct unlocking *u = arg;
+
+	json_decref(u->reply); /* of an earlier run, if there was one */
+	u->reply = NULL;
+	return user_unlock_store(writer, u->arguments, &u->reply);
+}
+
+/* Codes as well: it is the operator who vouches for the owner. */
+int user_unlock_live(struct app *app, const json_t *arguments, json_t **ret_reply)
+{
+	struct unlocking u = {.arguments = arguments};
+	char name[THROTTLE_ID_SIZE];
+	struct words words;
+	struct user user;
+	int err = read_words(arguments, false, &words);
+
+	if (!err)
+		err = find_live(app, words.username, NULL, &user);
+	if (!err)
+		err = committer_run(app->committer, write_unlocking, &u);
+	if (err) {
+		json_decref(u.reply);
+		return err;
+	}
+	failure_forget(app, &user);
+	throttle_id(user.id, name);
+	throttle_forget(app->throttle, THROTTLE_CODE, name);
+	*ret_reply = u.reply;
+	return 0;
 }
 
 int user_invite_live(struct app *app, const json_t *arguments, json_t **ret_reply)

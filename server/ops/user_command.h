@@ -4,7 +4,7 @@
  *   user.add            {"username", "email" ("": none), "admin", "password"}   ERR_EXISTS: name or address is taken
  *   user.passwd         {"username", "password"}
  *   user.disable        {"username"}; likewise user.enable, user.delete, user.revoke (its sessions), user.require_reset,
- *                       user.unlock (after too many failures), user.totp_remove (there need not be a second factor)
+ *                       user.unlock (after too many failures; a running server forgets their delays, too), user.totp_remove (there need not be a second factor)
  *   user.invite         {"email"}       of a running server only: ERR_EXISTS: the address has an account, ERR_DENIED: signup.mode
  *
  * Each replies {"id", "username"}, and by a running server that made an event of it (user_change.h), "event_id"; user.invite
@@ -33,6 +33,7 @@ int user_revoke_store(struct db *writer, const json_t *arguments, json_t **ret_r
 int user_require_reset_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int user_totp_remove_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
+int user_unlock_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int user_passwd_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int user_disable_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;
 int user_enable_live(struct app *app, const json_t *arguments, json_t **ret_reply) MUST_CHECK;

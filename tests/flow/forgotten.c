@@ -389,3 +389,28 @@ Test(forgotten, a_mail_that_was_promised_outlives_a_crash)
 	cr_assert_eq(login_status(&scene, OTHER), 200);
 	mail_scene_clear(&scene);
 }
+
+static int login_by_email(const struct mail_scene *scene, const char *password)
+{
+	return mail_scene_post(scene, "/login", NULL, NULL, "{'email':'" ALICE "','password':'%s'}", password);
+}
+
+Test(forgotten, a_reset_opens_an_account_that_strangers_have_locked_and_ends_its_delays)
+{
+	struct mail_scene scene;
+	char token[MAILBOX_TOKEN];
+
+	set(&scene, "{'throttle':{'account':{'free':2,'first':'10m','cap':'10m','hard':2}}}");
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(login_status(&scene, "wrong"), 401);
+		cr_assert_eq(login_by_email(&scene, "wrong"), 401);
+	}
+	hears_of(&scene, "Your account is locked");
+	cr_assert_eq(login_status(&scene, PASSWORD), 429);
+	cr_assert_eq(login_by_email(&scene, PASSWORD), 429);
+	token_for(&scene, token);
+	cr_assert_eq(reset(&scene, token, OTHER), 200);
+	cr_expect_eq(login_status(&scene, OTHER), 200);
+	cr_expect_eq(login_by_email(&scene, OTHER), 200);
+	mail_scene_clear(&scene);
+}

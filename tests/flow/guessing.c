@@ -389,3 +389,76 @@ Test(guessing, the_address_is_a_trusted_proxys_word_and_nobody_elses)
 		free(config);
 	}
 }
+
+static int status_by_email(struct server *server, const char *email, const char *password)
+{
+	char *body = scene_text("{'email':'%s','password':'%s'}", email, password);
+	struct http_reply reply;
+
+	api_post(server, "/login", NULL, body, &reply);
+	free(body);
+	http_reply_release(&reply);
+	return reply.status;
+}
+
+/* A username may be anything that looks like an address, or like what the server calls accounts by. */
+Test(guessing, a_username_that_reads_like_anothers_address_clears_nothing_of_it)
+{
+	char *config = scene_text("{" CHEAP ",'throttle':{" SLOW "}}");
+	struct server *server = serve(config);
+
+	server_add_user(server, "victim", "victim@example.com", "whatever it may be 5", false);
+	server_add_user(server, "Victim@example.com", NULL, SCENE_PASSWORD, false);
+	for (int i = 0; i < FREE; i++)
+		cr_assert_eq(status_by_email(server, "victim@example.com", "wrong"), 401);
+	cr_expect_eq(status_of(server, "victim@example.com", SCENE_PASSWORD), 200);
+	cr_expect_eq(status_by_email(server, "victim@example.com", "wrong"), 429);
+	server_free(server);
+	free(config);
+}
+
+static int change_status(struct server *server, const struct api_login *login, const char *password)
+{
+	char *body = scene_text("{'current_password':'%s','new_password':'a long way to go 77'}", password);
+	struct http_reply reply;
+
+	api_post(server, "/password/change", login->authorization, body, &reply);
+	free(body);
+	http_reply_release(&reply);
+	return reply.status;
+}
+
+Test(guessing, nobody_outside_uses_up_what_a_session_may_try)
+{
+	char *config = scene_text("{" CHEAP ",'throttle':{" SLOW ",'address':{'burst':100}}}");
+	struct server *server = serve(config);
+	struct api_login alice = api_login(server, "alice", SCENE_PASSWORD);
+	char *id = scene_query(server, "SELECT public_id FROM users WHERE id = 1");
+	char *names[] = {scene_text("id:%s", id), scene_text("id:1"), scene_text("1")};
+
+	for (size_t i = 0; i < 3; i++) {
+		for (int k = 0; k < FREE; k++)
+			cr_assert_eq(status_of(server, names[i], "wrong"), 401);
+		cr_assert_eq(status_of(server, names[i], "wrong"), 429);
+		free(names[i]);
+	}
+	cr_expect_eq(change_status(server, &alice, SCENE_PASSWORD), 200);
+	server_free(server);
+	free(config);
+	free(id);
+}
+
+Test(guessing, who_unlocks_an_account_ends_its_delays)
+{
+	static const char *const unlock[] = {"user", "unlock", "alice", NULL};
+	char *config = scene_text("{" CHEAP ",'throttle':{" SLOW "}}");
+	struct server *server = serve(config);
+
+	for (int k = 0; k < FREE; k++)
+		cr_assert_eq(status_of(server, "alice", "wrong"), 401);
+	cr_assert_eq(status_of(server, "alice", SCENE_PASSWORD), 429);
+	cr_assert_eq(server_command(server, unlock, NULL, NULL), 0);
+	cr_expect_eq(status_of(server, "alice", SCENE_PASSWORD), 200);
+	server_free(server);
+	free(config);
+}

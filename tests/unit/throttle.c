@@ -116,7 +116,31 @@ Test(throttle, each_kind_has_an_allowance_of_its_own)
 		cr_assert_eq(wrong("192.0.2.1", "id:7"), 0);
 	cr_expect_eq(wrong("192.0.2.1", "id:7"), ERR_LIMIT);
 	cr_expect_eq(guess("192.0.2.1", THROTTLE_CODE, "id:7", THROTTLE_FAILED), 0);
+	cr_expect_eq(guess("192.0.2.1", THROTTLE_PASSWORD_EMAIL, "id:7", THROTTLE_FAILED), 0);
+	cr_expect_eq(guess("192.0.2.1", THROTTLE_PASSWORD_ID, "id:7", THROTTLE_FAILED), 0);
 	cr_expect_eq(guess("192.0.2.1", THROTTLE_TOKEN, NULL, THROTTLE_FAILED), 0);
+	stop();
+}
+
+Test(throttle, what_a_name_has_failed_can_be_forgotten_but_for_what_is_under_way)
+{
+	struct config config = usual();
+	struct throttle_ticket ticket;
+
+	start(&config);
+	for (int i = 0; i < FREE; i++)
+		cr_assert_eq(wrong("192.0.2.1", "alice"), 0);
+	cr_assert_eq(wrong("192.0.2.1", "alice"), ERR_LIMIT);
+	throttle_forget(throttle, THROTTLE_PASSWORD_EMAIL, "alice");
+	throttle_forget(throttle, THROTTLE_PASSWORD, "nobody");
+	cr_expect_eq(wrong("192.0.2.1", "alice"), ERR_LIMIT);
+	throttle_forget(throttle, THROTTLE_PASSWORD, "ALICE");
+	cr_assert_eq(admit("192.0.2.1", THROTTLE_PASSWORD, "alice", &ticket), 0);
+	throttle_forget(throttle, THROTTLE_PASSWORD, "alice");
+	throttle_end(throttle, &ticket, THROTTLE_FAILED);
+	for (int i = 1; i < FREE; i++)
+		cr_expect_eq(wrong("192.0.2.1", "alice"), 0);
+	cr_expect_eq(wrong("192.0.2.1", "alice"), ERR_LIMIT);
 	stop();
 }
 
