@@ -2,6 +2,9 @@
  * Inline effects: a request thread waits while its effect has its turn. The item is held in its lane from the commit on, so
  * that no refill sends it early; a message gives it its turn, and the end of its first attempt, or the knowledge that
  * there will be none, ends the wait. Every wait is in the worker's list, so that a stop can end them all.
+ *
+ * What refuses a request is told only once its row says so: a request that was refused must not have its effect sent after all
+ * by the next start, whatever ends this process.
  */
 #include <errno.h>
 
@@ -32,12 +35,6 @@ void worker_refuse(struct target *target, int64_t row)
 	(void)run(target, row, true);
 }
 
-static void wait_finish(struct inline_wait *wait, int result)
-{
-	wait->result = result;
-	sem_post(&wait->ended); /* `wait` may be gone from here on */
-}
-
 static void wait_begin(struct worker *worker, struct inline_wait *wait, struct item *item)
 {
 	wait->item = item;
@@ -48,16 +45,30 @@ static void wait_begin(struct worker *worker, struct inline_wait *wait, struct i
 	worker->waits = wait;
 }
 
-void inline_finish(struct item *item, int result)
+/* With what is known of it. */
+static void wait_end(struct item *item)
 {
 	struct inline_wait *wait = item->waiter;
-	if (wait == NULL)
-		return;
 	item->waiter = NULL;
 	if (wait->next != NULL)
 		wait->next->previous = wait->previous;
 	*(wait->previous != NULL ? &wait->previous->next : &item->target->worker->waits) = wait->next;
-	wait_finish(wait, result);
+	sem_post(&wait->ended); /* `wait` may be gone from here on */
+}
+
+void inline_finish(struct item *item, int result)
+{
+	if (item->waiter == NULL)
+		return;
+	item->waiter->result = result;
+	if (result != ERR_DENIED || item->target->config->on_failure != ON_FAILURE_REJECT)
+		wait_end(item);
+}
+
+void inline_settled(struct item *item)
+{
+	if (item->waiter != NULL)
+		wait_end(item);
 }
 
 void inline_refused(struct worker *worker, struct item *item, const char *reason)
@@ -72,14 +83,15 @@ void inline_turn(struct worker *worker, struct inline_wait *wait)
 	struct lane *lane = worker->lanes[wait->target->lane];
 	struct item *item = lane_release(lane, wait->row, wait->refused ? NULL : wait);
 	if (item == NULL) {
-		wait_finish(wait, ERR_CLOSED);
-	} else if (wait->refused) {
-		lane_unqueue(lane, item);
-		inline_refused(worker, item, "its request was refused");
-		wait_finish(wait, 0);
-	} else {
-		wait_begin(worker, wait, item);
+		sem_post(&wait->ended);
+		return;
 	}
+	wait_begin(worker, wait, item);
+	if (!wait->refused)
+		return;
+	lane_unqueue(lane, item);
+	item->waiter = wait; /* until that is settled */
+	inline_refused(worker, item, "its request was refused");
 }
 
 /*
@@ -97,6 +109,12 @@ void inline_refuse_waiting(struct worker *worker, struct lane *lane, const char 
 	}
 }
 
+void inline_end_all(struct worker *worker)
+{
+	while (worker->waits != NULL)
+		wait_end(worker->waits->item);
+}
+
 /* Of a stop: what is under way goes on with nobody waiting for it. */
 void inline_end_waits(struct worker *worker, int64_t now_us)
 {
@@ -104,8 +122,7 @@ void inline_end_waits(struct worker *worker, int64_t now_us)
 		return;
 	for (size_t i = 0; i < worker->lane_count; i++)
 		inline_refuse_waiting(worker, worker->lanes[i], REASON_STOPPING);
-	while (worker->waits != NULL)
-		inline_finish(worker->waits->item, ERR_CLOSED);
+	inline_end_all(worker);
 }
 
 void worker_end_waits(struct worker *worker, int64_t at_us)

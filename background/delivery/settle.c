@@ -87,8 +87,11 @@ static void batch_abandon(struct settle_batch *batch)
 	batch_free(batch);
 }
 
+/* Who waits for it waits no longer: it is tried again, maybe for long. */
 static void keep_failed(struct worker *worker, struct settle_batch *batch, int64_t now_us)
 {
+	for (size_t i = 0; i < batch->count; i++)
+		inline_settled(batch->items[i]);
 	batch->next = worker->failed;
 	worker->failed = batch;
 	worker->retry_us = now_us + STORE_RETRY_US;
@@ -197,6 +200,7 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 	struct settle_batch *batch = worker->open;
 	if (batch == NULL) { /* tried again from its row: at least once */
 		lane_note_disk(lane_of(item));
+		inline_settled(item);
 		wait_again(worker, item, now_ms + STORE_RETRY_US / 1000);
 		return;
 	}
@@ -243,6 +247,7 @@ void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_
 	counter_add(worker->stale_settlements, batch->stale);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct settlement *settlement = &batch->settlements[i];
+		inline_settled(batch->items[i]);
 		if (settlement->stale)
 			finish_stale(batch->items[i]);
 		else if (settlement->state == EFFECT_PENDING)

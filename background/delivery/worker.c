@@ -223,6 +223,7 @@ static void leave_rest(struct worker *worker)
 	settle_spill(worker, spill);
 	worker->retry_us = 0; /* what could not be written has its last chance */
 	settle_post(worker, clock_mono_us());
+	inline_end_all(worker); /* this thread hears of no settlement any more */
 }
 
 static void stop_couriers(struct worker *worker)

@@ -57,9 +57,12 @@ struct inline_wait {
 	struct inline_wait *next, *previous;
 	struct item *item;
 };
-/* Sends a held item now and waits until its first attempt has ended, or it is known that it can't begin. Its result. */
+/*
+ * Sends a held item now and waits until its first attempt has ended, or it is known that it can't begin. Its result. Where that is
+ * to refuse the request (ERR_DENIED, on_failure reject), the row says so by then, if the store can write at all.
+ */
 int worker_run(struct target *target, int64_t row);
-/* A held item will have no turn: its request was refused. Its row is settled dead. */
+/* A held item will have no turn: its request was refused. Its row is dead when this returns, if the store can write at all. */
 void worker_refuse(struct target *target, int64_t row);
 
 /*

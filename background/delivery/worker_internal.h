@@ -180,13 +180,17 @@ void refill(struct worker *worker, struct lane *lane, struct target *target, int
 
 /* inline.c: a request thread's message: its effect's turn, or that it will have none. */
 void inline_turn(struct worker *worker, struct inline_wait *wait);
-/* Ends a request thread's wait for this item, if there is one. */
+/* Ends a request thread's wait for this item, if there is one; where the result refuses its request, once inline_settled. */
 void inline_finish(struct item *item, int result);
+/* What came of the item is durable, or could not be made so for now: ends the wait that there may still be. */
+void inline_settled(struct item *item);
 /* The effect of a request that is refused: a settling item, dead for that reason. */
 void inline_refused(struct worker *worker, struct item *item, const char *reason);
 /* Ends the waits for items of a lane that can't be sent now. */
 void inline_refuse_waiting(struct worker *worker, struct lane *lane, const char *reason);
-/* Ends them all once a stop says so. */
+/* Ends them all, each with what is known by now. */
+void inline_end_all(struct worker *worker);
+/* The same once a stop says so. */
 void inline_end_waits(struct worker *worker, int64_t now_us);
 
 /* Ends the worker's sleep, or its next one. Any thread. */

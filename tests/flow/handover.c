@@ -172,6 +172,9 @@ Test(handover, a_key_of_an_event_that_was_rejected_is_rejected_again)
 		"{'services':{'shop':{'token':'a-token-of-the-shop','types':['order.*']}},"
 		" 'effects':{'bus':{'on':['order.*'],'delivery':'inline','on_failure':'reject'}}}");
 	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 502);
+	dead = scene_query(scene.server, "SELECT count(*) FROM effects WHERE state = 0");
+	cr_assert_str_eq(dead, "0", "what is refused is durable as such once it is said");
+	free(dead);
 	cr_assert_eq(hand_over(&scene, "a-token-of-the-shop", "k1", ORDER, NULL), 502);
 	cr_assert_eq(peer_count(scene.peer), 1, "nothing is done twice");
 	server_kill(scene.server);
