@@ -13,6 +13,7 @@
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
 #include "background/effects/service_bus.h"
+#include "config/json_text.h"
 
 /* ce-source: with ce-id it names an event uniquely; a relative reference is allowed (3.1.1 of the core spec). */
 #define SOURCE "/tokenfirst"
@@ -108,7 +109,9 @@ static int build(const struct effect_config *config, const struct effect_input *
  */
 static void judge_routed(const struct reply *reply, struct verdict *ret_verdict)
 {
-	json_t *body = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *body = NULL;
+	/* what can't be read for want of memory is tried again, as is what is no JSON */
+	(void)!json_text_read(reply->body, reply->body_len, &body, NULL);
 	const json_t *routed = json_object_get(body, "routed");
 
 	if (json_is_true(routed))

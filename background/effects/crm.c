@@ -12,6 +12,7 @@
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
 #include "background/effects/salesforce.h"
+#include "config/json_text.h"
 
 /* objectWriteTraceId comes back with the result, or in the context of an error. */
 static json_t *hubspot(const char *id, const char *email)
@@ -59,7 +60,9 @@ static bool lasting(const char *category)
 /* 207 Multi-Status: accepted as a whole, with a list of what was not done. Our batch is of one. */
 static void judge_parts(const struct reply *reply, struct verdict *ret_verdict)
 {
-	json_t *body = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *body = NULL;
+	/* what can't be read for want of memory is tried again, as is what is no JSON */
+	(void)!json_text_read(reply->body, reply->body_len, &body, NULL);
 	const json_t *error = json_array_get(json_object_get(body, "errors"), 0);
 	const char *category = json_string_value(json_object_get(error, "category"));
 	const char *message = json_string_value(json_object_get(error, "message"));

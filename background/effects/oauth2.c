@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/json_text.h"
+
 /* A form's encoding of a value; "%20" stands for a space as well as "+" does. */
 static void append_encoded(struct buf *out, const char *text)
 {
@@ -166,9 +168,10 @@ bool oauth2_reply(const struct reply *reply, char **ret_token, int64_t *ret_ttl_
 	json_t *body = NULL;
 	bool taken = false;
 
-	if (reply->transport == TRANSPORT_REPLY)
-		body = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
-	if (reply->transport == TRANSPORT_REPLY && reply->status >= 200 && reply->status <= 299)
+	if (reply->transport == TRANSPORT_REPLY &&
+		json_text_read(reply->body, reply->body_len, &body, NULL) == ERR_MEMORY)
+		refuse(VERDICT_RETRY, reply, "but out of memory", ret_verdict);
+	else if (reply->transport == TRANSPORT_REPLY && reply->status >= 200 && reply->status <= 299)
 		taken = take_token(reply, body, ret_token, ret_ttl_ms, ret_verdict);
 	else
 		judge_refusal(reply, body, ret_verdict);

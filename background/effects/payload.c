@@ -5,12 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/json_text.h"
+
 int payload_data(const struct event *event, json_t **ret_data, const char **ret_why)
 {
-	json_error_t error;
-	json_t *data = json_loads(event->data, JSON_REJECT_DUPLICATES, &error);
+	json_t *data = NULL;
 
-	if (!data && json_error_code(&error) == json_error_out_of_memory)
+	if (json_text_read(event->data, strlen(event->data), &data, NULL) == ERR_MEMORY)
 		return ERR_MEMORY;
 	if (!json_is_object(data)) {
 		json_decref(data);

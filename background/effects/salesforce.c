@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "background/effects/payload.h"
+#include "config/json_text.h"
 
 struct code_rule {
 	const char *code;
@@ -97,7 +98,8 @@ static const struct code_rule *find_rule(const char *code)
 /* Errors come as an array of {"errorCode", "message", "fields"}. */
 static void judge_error(const struct reply *reply, struct verdict *ret_verdict)
 {
-	json_t *body = json_loadb(reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *body = NULL;
+	const int err = json_text_read(reply->body, reply->body_len, &body, NULL);
 	const json_t *error = json_array_get(body, 0);
 	const char *code = json_string_value(json_object_get(error, "errorCode"));
 	const char *message = json_string_value(json_object_get(error, "message"));
@@ -105,6 +107,8 @@ static void judge_error(const struct reply *reply, struct verdict *ret_verdict)
 	char reason[LIMIT_REASON];
 
 	verdict_standard(reply, false, ret_verdict);
+	if (err == ERR_MEMORY)
+		verdict_own(VERDICT_RETRY, "out of memory for the reply", ret_verdict);
 	if (code) {
 		const int64_t retry_after_ms = reply->retry_after_ms;
 		const enum verdict_kind kind = rule ? rule->kind : ret_verdict->kind;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/json_text.h"
+
 enum { NAME_SHOWN = 40 };
 
 static const char *const members[] = {"username", "email", "password_hash", "admin", "disabled"};
@@ -93,16 +95,16 @@ int import_line_read(
 	const char *line, size_t len, const struct stored_rules *rules, struct user *ret_user, char ret_why[IMPORT_WHY])
 {
 	json_error_t error;
-	json_t *object;
+	json_t *object = NULL;
 	int err;
 
 	if (len > LIMIT_IMPORT_LINE) {
 		(void)snprintf(ret_why, IMPORT_WHY, "longer than %d bytes", LIMIT_IMPORT_LINE);
 		return ERR_INVALID;
 	}
-	object = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
-	if (!object && json_error_code(&error) == json_error_out_of_memory)
-		return ERR_MEMORY;
+	err = json_text_read(line, len, &object, &error);
+	if (err == ERR_MEMORY)
+		return err;
 	/* jansson's own words show what they are about */
 	if (!object && json_error_code(&error) == json_error_duplicate_key)
 		return invalid(ret_why, "a member is there twice");

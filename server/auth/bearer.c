@@ -41,10 +41,15 @@ static int authenticate(struct exchange *x, struct request_thread *thread, struc
 
 	if (token == NULL)
 		return refuse(x, false);
-	if (token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why) != 0)
+	int err = token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why);
+	if (err == ERR_MEMORY) {
+		exchange_no_memory(x);
+		return err;
+	}
+	if (err != 0)
 		return refuse(x, true);
 
-	int err = sessions_owner(thread->db, claims.session_id, clock_now_ms(), &owner);
+	err = sessions_owner(thread->db, claims.session_id, clock_now_ms(), &owner);
 	if (err == ERR_NOT_FOUND || (err == 0 && (!owner.live || strcmp(owner.public_id, claims.subject) != 0)))
 		return refuse(x, true);
 	if (err != 0) {

@@ -1,5 +1,6 @@
 #include "server/auth/grant.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/clock.h"
@@ -13,11 +14,14 @@ void grant_init(struct grant *grant, struct app *app)
 	grant->user = NULL;
 	grant->session = (struct session){.id = 0};
 	buf_init(&grant->access_token, LIMIT_TOKEN);
+	grant->answer = NULL;
+	grant->cookie = false;
 }
 
 void grant_release(struct grant *grant)
 {
 	buf_release(&grant->access_token);
+	free(grant->answer);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -84,21 +88,38 @@ void grant_reject(const struct grant *grant, struct exchange *x, const struct or
 	exchange_problem(x, 502, "effect_failed", "Something that this login depends on failed. Try again later.");
 }
 
-void grant_answer(const struct grant *grant, struct exchange *x, const json_t *body, const char *event_id)
+static int64_t life_ms(const struct grant *grant)
+{
+	return grant->session.expires_ms - grant->session.created_ms;
+}
+
+int grant_render(struct grant *grant, const json_t *body, const char *event_id)
 {
 	const struct user *user = grant->user;
 	const char *email = user->email[0] ? user->email : NULL;
-	const struct config *config = grant->app->config;
-	int64_t life_ms = grant->session.expires_ms - grant->session.created_ms;
-	bool cookie = refresh_cookie_wanted(config, body);
+	bool cookie = refresh_cookie_wanted(grant->app->config, body);
 	json_t *answer = json_pack("{s:s, s:s, s:I, s:s*, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
 		grant->access_token.data, "token_type", "Bearer", "expires_in",
 		(json_int_t)(grant->claims.expires_s - grant->claims.issued_s), "refresh_token",
-		cookie ? NULL : grant->refresh_token, "refresh_expires_in", (json_int_t)(life_ms / 1000), "user", "id",
-		user->public_id, "username", user->username, "email", email, "event_id", event_id);
+		cookie ? NULL : grant->refresh_token, "refresh_expires_in", (json_int_t)(life_ms(grant) / 1000), "user",
+		"id", user->public_id, "username", user->username, "email", email, "event_id", event_id);
+	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
-	if (cookie)
-		refresh_cookie_set(x, config, grant->refresh_token, life_ms);
+	json_decref(answer);
+	if (!text)
+		return ERR_MEMORY;
+	grant->answer = text;
+	grant->cookie = cookie;
+	return 0;
+}
+
+void grant_answer(struct grant *grant, struct exchange *x, const char *event_id)
+{
+	char *text = grant->answer;
+
+	if (grant->cookie)
+		refresh_cookie_set(x, grant->app->config, grant->refresh_token, life_ms(grant));
 	exchange_add_header(x, "X-Event-Id", event_id);
-	exchange_answer_json(x, 200, answer);
+	grant->answer = NULL; /* the exchange's now */
+	exchange_answer_text(x, 200, text);
 }

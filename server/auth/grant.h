@@ -17,6 +17,8 @@ struct grant {
 	struct token_claims claims;
 	struct buf access_token;
 	char refresh_token[REFRESH_TOKEN_SIZE];
+	char *answer; /* by grant_render */
+	bool cookie;  /* the refresh token goes into one */
 };
 
 void grant_init(struct grant *grant, struct app *app);
@@ -32,9 +34,12 @@ int grant_write(struct db *writer, const struct grant *grant) MUST_CHECK;
 /* An inline effect that may refuse a login did: what was committed is taken back, and 502 answered. `event_id` is the login's. */
 void grant_reject(const struct grant *grant, struct exchange *x, const struct origin *origin, const char *event_id);
 /*
- * 200 with the tokens; `event_id` is the login's. `body` is the request's: with {"cookie": true}, and cookie.enabled, the refresh
- * token goes into a cookie and not into the answer.
+ * Makes the answer, before the session is written: a login that is on disk must not be lost to its caller for want of memory. `event_id`
+ * is the login's. `body` is the request's: with {"cookie": true}, and cookie.enabled, the refresh token goes into a cookie and not
+ * into the answer. ERR_MEMORY.
  */
-void grant_answer(const struct grant *grant, struct exchange *x, const json_t *body, const char *event_id);
+int grant_render(struct grant *grant, const json_t *body, const char *event_id) MUST_CHECK;
+/* 200 with the answer that was made, once. */
+void grant_answer(struct grant *grant, struct exchange *x, const char *event_id);
 
 #endif

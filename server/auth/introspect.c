@@ -66,7 +66,11 @@ static int describe(struct request_thread *thread, const char *token, json_t **r
 	int64_t session_id = 0, generation = 0;
 	const char *why = NULL;
 
-	if (token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why) == 0)
+	int err = token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why);
+
+	if (err == ERR_MEMORY)
+		return err;
+	if (!err)
 		return describe_access(thread, &claims, ret_answer);
 	if (refresh_token_read(keys_secret(app->keys, SECRET_REFRESH), token, &session_id, &generation) == 0)
 		return describe_refresh(thread, session_id, generation, ret_answer);

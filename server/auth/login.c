@@ -137,6 +137,8 @@ static int write_login(struct db *writer, void *arg)
 static int commit(struct attempt_to_login *l)
 {
 	int err = work_plan(&l->work, "user.login", &l->user, NULL);
+	if (err == 0)
+		err = grant_render(&l->grant, l->body, work_event_id(&l->work));
 	if (err != 0)
 		return err;
 	dispatch_measure_cost(&l->work.dispatch);
@@ -295,7 +297,7 @@ void login(struct exchange *x, struct request_thread *thread)
 		goto done;
 	}
 
-	grant_answer(&l.grant, l.x, l.body, work_event_id(&l.work));
+	grant_answer(&l.grant, l.x, work_event_id(&l.work));
 	answered(&l, LOGIN_OK);
 
 	/* the caller has its token; the rest is ours */

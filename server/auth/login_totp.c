@@ -179,6 +179,8 @@ static int commit(struct second_step *s)
 		if (err == 0)
 			work_join(&s->work, &s->recovery);
 	}
+	if (err == 0)
+		err = grant_render(&s->grant, s->body, work_event_id(&s->work));
 	if (err != 0)
 		return err;
 	dispatch_measure_cost(&s->work.dispatch);
@@ -242,7 +244,7 @@ void login_totp(struct exchange *x, struct request_thread *thread)
 		goto done;
 	}
 
-	grant_answer(&s.grant, s.x, s.body, work_event_id(&s.work));
+	grant_answer(&s.grant, s.x, work_event_id(&s.work));
 	answered(&s, LOGIN_OK);
 done:
 	release(&s);

@@ -7,12 +7,15 @@
 
 #include "background/telemetry/trace.h"
 #include "config/clock.h"
+#include "config/json_text.h"
 #include "config/log.h"
 #include "server/http/cookie.h"
 #include "server/http/engine.h"
 #include "server/http/form.h"
 #include "server/http/loop.h"
 #include "server/http/problem.h"
+
+enum { RETRY_SOON_MS = 1000 };
 
 struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct connection *c, int64_t now_us)
 {
@@ -117,8 +120,12 @@ bool exchange_gone(const struct exchange *x)
 
 json_t *exchange_json(struct exchange *x)
 {
-	json_t *body = json_loadb(x->body.data, x->body.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *body = NULL;
 
+	if (json_text_read(x->body.data, x->body.len, &body, NULL) == ERR_MEMORY) {
+		exchange_no_memory(x);
+		return NULL;
+	}
 	if (json_is_object(body))
 		return body;
 	json_decref(body);
@@ -141,7 +148,7 @@ json_t *exchange_form(struct exchange *x)
 	if (!err)
 		return fields;
 	if (err == ERR_MEMORY)
-		exchange_problem(x, 500, "internal", "The server is out of memory.");
+		exchange_no_memory(x);
 	else
 		exchange_problem(x, 400, "malformed_form", "The body must be form fields in UTF-8, each of them once.");
 	return NULL;
@@ -213,7 +220,7 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, c
 	char *copy = len ? malloc(len) : NULL;
 
 	if (len && !copy) {
-		exchange_problem(x, 500, "internal", "The server is out of memory.");
+		exchange_no_memory(x);
 		return;
 	}
 	if (len)
@@ -227,9 +234,14 @@ void exchange_answer_json(struct exchange *x, int status, json_t *body)
 
 	json_decref(body);
 	if (text)
-		answer(x, status, "application/json", text, strlen(text));
+		exchange_answer_text(x, status, text);
 	else
-		exchange_problem(x, 500, "internal", "The answer could not be made.");
+		exchange_no_memory(x);
+}
+
+void exchange_answer_text(struct exchange *x, int status, char *json)
+{
+	answer(x, status, "application/json", json, strlen(json));
 }
 
 void exchange_problem(struct exchange *x, int status, const char *code, const char *detail)
@@ -249,6 +261,11 @@ void exchange_problem_retry(
 	snprintf(text, sizeof(text), "%lld", (long long)seconds);
 	exchange_add_header(x, "Retry-After", text);
 	exchange_problem(x, status, code, detail);
+}
+
+void exchange_no_memory(struct exchange *x)
+{
+	exchange_problem_retry(x, 503, "unavailable", "The server is out of memory. Try again shortly.", RETRY_SOON_MS);
 }
 
 void exchange_handle(struct exchange *x, struct request_thread *thread)

@@ -42,7 +42,7 @@ bool exchange_gone(const struct exchange *x);
 /*
  * The body as a JSON object: duplicate members, trailing bytes, nesting beyond jansson's limit, NUL in strings are
  * errors.
- * On failure answers 400 by itself and returns NULL. json_decref it.
+ * On failure answers 400 by itself, or 503 for want of memory, and returns NULL. json_decref it.
  */
 json_t *exchange_json(struct exchange *x);
 
@@ -67,13 +67,17 @@ void exchange_policy(struct exchange *x, const char *content_security_policy);
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 
 /* The ways to answer. `body` of exchange_answer is copied; `content_type` is static text, NULL: none. exchange_answer_json takes over the reference;
-   a NULL body (no memory) becomes a 500. */
+   a NULL body (no memory) becomes a 503. */
 void exchange_answer(struct exchange *x, int status, const char *content_type, const char *body, size_t len);
 void exchange_answer_json(struct exchange *x, int status, json_t *body);
+/* A text of JSON made before, on the heap; taken over. It takes no memory any more, for what must be said once it is done. */
+void exchange_answer_text(struct exchange *x, int status, char *json);
 /* RFC 9457 problem: `code` is a stable word ("invalid_credentials"), `detail` a sentence for people. */
 void exchange_problem(struct exchange *x, int status, const char *code, const char *detail);
 /* The same with Retry-After in whole seconds, at least 1. */
 void exchange_problem_retry(
 	struct exchange *x, int status, const char *code, const char *detail, int64_t retry_after_ms);
+/* 503 "unavailable", with Retry-After: nothing could be done, and the client can't help it. */
+void exchange_no_memory(struct exchange *x);
 
 #endif

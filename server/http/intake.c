@@ -127,7 +127,7 @@ static bool routed(struct exchange *x)
 		if (match.parameter)
 			x->parameter = strndup(match.parameter, match.parameter_len);
 		if (match.parameter && !x->parameter) {
-			exchange_problem(x, 500, "internal", "The server is out of memory.");
+			exchange_no_memory(x);
 			return false;
 		}
 		return true;
@@ -196,7 +196,7 @@ enum intake intake_complete(struct exchange *x)
 	if (x->answered)
 		return INTAKE_ANSWER;
 	if (buf_error(&x->body)) {
-		exchange_problem(x, 500, "internal", "The server is out of memory.");
+		exchange_no_memory(x);
 		return INTAKE_ANSWER;
 	}
 	if (x->route->crew == CREW_LOOP) {

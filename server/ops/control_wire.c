@@ -7,6 +7,7 @@
 
 #include "config/buf.h"
 #include "config/clock.h"
+#include "config/json_text.h"
 #include "config/limits.h"
 
 int control_address(const char *path, struct sockaddr_un *ret_address)
@@ -76,11 +77,11 @@ int control_read(int fd, int stop, int64_t deadline_us, json_t **ret_object)
 	buf_init(&line, LIMIT_CONTROL_LINE);
 	err = read_line(fd, stop, deadline_us, &line);
 	if (!err) {
-		object = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
-		if (!json_is_object(object)) {
+		err = json_text_read(line.data, line.len, &object, NULL);
+		if (!err && !json_is_object(object)) {
 			json_decref(object);
 			err = ERR_INVALID;
-		} else {
+		} else if (!err) {
 			*ret_object = object;
 		}
 	}

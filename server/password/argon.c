@@ -88,11 +88,65 @@ int argon_hash(const struct argon_cost *cost, const char *password, char *ret_ha
 	return 0;
 }
 
+/* What a stored form of crypto_pwhash_str says; others, of other programs, may have another salt or more lanes. */
+struct form {
+	unsigned long long passes;
+	size_t memory_bytes;
+	unsigned char salt[crypto_pwhash_SALTBYTES], hash[32];
+};
+
+static bool from_base64(const char *text, size_t len, unsigned char *ret_bytes, size_t size)
+{
+	size_t got = 0;
+
+	return sodium_base642bin(
+		       ret_bytes, size, text, len, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
+	       got == size;
+}
+
+static bool read_form(const char *stored, struct form *ret_form)
+{
+	static const char prefix[] = "$argon2id$v=19$", lanes[] = ",p=1$";
+	const char *at = stored + strlen(prefix), *end;
+	long memory_kib, passes;
+
+	if (strncmp(stored, prefix, strlen(prefix)) != 0 || (memory_kib = parameter(&at, "m=", LONG_MAX / 1024)) < 0 ||
+		(passes = parameter(&at, ",t=", LONG_MAX)) < 0 || strncmp(at, lanes, strlen(lanes)) != 0)
+		return false;
+	ret_form->memory_bytes = (size_t)memory_kib * 1024;
+	ret_form->passes = (unsigned long long)passes;
+	at += strlen(lanes);
+	end = strchr(at, '$');
+	return end && ret_form->memory_bytes >= crypto_pwhash_MEMLIMIT_MIN &&
+	       from_base64(at, (size_t)(end - at), ret_form->salt, sizeof(ret_form->salt)) &&
+	       from_base64(end + 1, strlen(end + 1), ret_form->hash, sizeof(ret_form->hash));
+}
+
+/*
+ * libsodium's own comparison (1.0.18, argon2_verify) says of every failure that the password is wrong, want of memory too, which would then
+ * count as a guess. So its hash is computed as any other, and compared here.
+ */
+static int verify_form(const struct form *form, const char *password, bool *ret_matches)
+{
+	unsigned char hash[sizeof(form->hash)];
+	int failed = crypto_pwhash(hash, sizeof(hash), password, strlen(password), form->salt, form->passes,
+		form->memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
+
+	if (!failed)
+		*ret_matches = sodium_memcmp(hash, form->hash, sizeof(hash)) == 0;
+	sodium_memzero(hash, sizeof(hash));
+	return failed ? ERR_CRYPTO : 0;
+}
+
 int argon_verify(const struct argon_cost *cost, const char *stored, const char *password, bool *ret_matches)
 {
+	struct form form;
+
 	if (!affordable(cost, stored))
 		return ERR_INVALID;
-	/* -1 stands for a wrong password (EINVAL), for no memory (ENOMEM) and for a broken hash (errno untouched) */
+	if (read_form(stored, &form))
+		return verify_form(&form, password, ret_matches);
+	/* -1 stands for a wrong password (EINVAL), for no memory (ENOMEM, or EINVAL) and for a broken hash (errno untouched) */
 	errno = 0;
 	if (crypto_pwhash_str_verify(stored, password, strlen(password)) == 0)
 		*ret_matches = true;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/json_text.h"
 #include "config/limits.h"
 
 static const char token_type[] = "at+jwt"; /* RFC 9068 2.1 */
@@ -106,21 +107,26 @@ static bool decode(const char *text, size_t len, void *ret_bytes, size_t size, s
 		       ret_bytes, size, text, len, NULL, ret_len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
 }
 
-/* An object without duplicate members and nothing behind it; NULL: it is not. */
-static json_t *decode_object(const char *text, size_t len)
+/* Said of a token that could not be read: it is not the token's fault. */
+static const char no_memory[] = "out of memory";
+
+/* An object without duplicate members and nothing behind it. NULL, or why it is not: `broken`, or no_memory. */
+static const char *decode_object(const char *text, size_t len, const char *broken, json_t **ret_object)
 {
 	char bytes[LIMIT_TOKEN];
 	size_t bytes_len = 0;
-	json_t *json;
+	json_t *json = NULL;
 
 	if (!decode(text, len, bytes, sizeof(bytes), &bytes_len))
-		return NULL;
-	json = json_loadb(bytes, bytes_len, JSON_REJECT_DUPLICATES, NULL);
-	if (json && !json_is_object(json)) {
+		return broken;
+	if (json_text_read(bytes, bytes_len, &json, NULL) == ERR_MEMORY)
+		return no_memory;
+	if (!json_is_object(json)) {
 		json_decref(json);
-		json = NULL;
+		return broken;
 	}
-	return json;
+	*ret_object = json;
+	return NULL;
 }
 
 /* NULL: absent or no text. jansson lets no NUL into a text, so strcmp sees all of it. */
@@ -140,13 +146,14 @@ static bool text_is(const json_t *object, const char *name, const char *expected
 static const char *check_header(
 	const struct keys *keys, const struct parts *parts, int64_t now_s, const struct signing_key **ret_key)
 {
-	json_t *header = decode_object(parts->header, parts->header_len);
 	const struct signing_key *key = NULL;
-	const char *why = NULL;
+	json_t *header = NULL;
+	const char *why = decode_object(
+		parts->header, parts->header_len, "the header is not base64url of a JSON object", &header);
 
-	if (!header)
-		why = "the header is not base64url of a JSON object";
-	else if (!text_member(header, "alg") || !text_member(header, "typ") || !text_member(header, "kid"))
+	if (why)
+		return why;
+	if (!text_member(header, "alg") || !text_member(header, "typ") || !text_member(header, "kid"))
 		why = "the header lacks alg, typ or kid";
 	else if (json_object_size(header) != 3)
 		why = "the header has members other than alg, typ and kid";
@@ -279,15 +286,15 @@ int token_verify(const struct config *config, const struct keys *keys, const cha
 		why = check_header(keys, &parts, now_s, &key);
 	if (!why)
 		why = check_signature(key, &parts);
-	if (!why) {
-		payload = decode_object(parts.payload, parts.payload_len);
-		why = payload ? check_claims(config, payload, now_s, &claims)
-			      : "the payload is not base64url of a JSON object";
-	}
+	if (!why)
+		why = decode_object(
+			parts.payload, parts.payload_len, "the payload is not base64url of a JSON object", &payload);
+	if (!why)
+		why = check_claims(config, payload, now_s, &claims);
 	json_decref(payload);
 	if (why) {
 		*ret_why = why;
-		return ERR_DENIED;
+		return why == no_memory ? ERR_MEMORY : ERR_DENIED;
 	}
 	*ret_claims = claims;
 	return 0;

@@ -33,7 +33,7 @@ struct token_claims {
 int token_issue(const struct config *config, const struct signing_key *key, const struct token_claims *claims,
 	struct buf *out) MUST_CHECK;
 
-/* 0, or ERR_DENIED with `ret_why` a static text naming the rule that failed. */
+/* 0, or ERR_DENIED with `ret_why` a static text naming the rule that failed; ERR_MEMORY, which says nothing of the token. */
 int token_verify(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
 	struct token_claims *ret_claims, const char **ret_why) MUST_CHECK;
 
