@@ -107,6 +107,7 @@
 #define LIMIT_COMMIT_COMPANY_MS	  20   /* a job that nobody waits for waits that long for others to share its sync */
 #define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
 #define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
+#define LIMIT_REVOKE_BATCH	  500  /* sessions that one job ends when all must end: logins wait for it */
 #define LIMIT_OUTBOX_BATCH	  500 /* rows that one job replays, discards or removes: logins share its transaction */
 #define LIMIT_OUTBOX_LOOK	  2000	  /* rows that it looks at, to find them */
 #define LIMIT_JANITOR_EVENTS	  25	  /* that the janitor removes in one job, with their rows */

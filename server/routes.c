@@ -62,6 +62,7 @@ const struct route app_routes[] = {
 	{"POST", "/admin/users/{id}/enable", CREW_OTHER, BODY_NONE, true, admin_users_enable},
 	{"POST", "/admin/users/{id}/revoke", CREW_OTHER, BODY_NONE, true, admin_users_revoke},
 	{"POST", "/admin/users/{id}/require-reset", CREW_OTHER, BODY_NONE, true, admin_users_require_reset},
+	{"POST", "/admin/sessions/revoke", CREW_OTHER, BODY_JSON, true, admin_sessions_revoke},
 	{"POST", "/admin/invitations", CREW_OTHER, BODY_JSON, true, admin_invitations_create},
 	{"GET", "/admin/effects", CREW_OTHER, BODY_NONE, true, admin_effects_list},
 	{"GET", "/admin/effects/{id}", CREW_OTHER, BODY_NONE, true, admin_effects_show},

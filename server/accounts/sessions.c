@@ -93,6 +93,55 @@ int sessions_revoke_all(struct db *writer, int64_t user_id, int64_t except, int6
 	return err;
 }
 
+/* The id of the last of the next rows; 0: there is none. */
+static int find_next(struct db *db, int64_t after_id, int64_t last_id, int64_t limit, int64_t *ret_id)
+{
+	static const char sql[] = "SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM sessions WHERE id > $1 AND "
+				  "id <= $2 ORDER BY id LIMIT $3) AS next";
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, after_id);
+	db_bind_int(s, 2, last_id);
+	db_bind_int(s, 3, limit);
+	err = db_step(s);
+	if (err == 1) {
+		*ret_id = db_int(s, 0);
+		err = 0;
+	}
+	db_finish(s);
+	return err;
+}
+
+int sessions_revoke_next(
+	struct db *writer, int64_t last_id, int64_t limit, int64_t now_ms, int64_t *after_id, int64_t *ret_count)
+{
+	static const char sql[] = "UPDATE sessions SET revoked_ms = $1 WHERE id > $2 AND id <= $3 AND revoked_ms = 0";
+	struct db_statement *s = NULL;
+	int64_t next_id = 0;
+	int err = find_next(writer, *after_id, last_id, limit, &next_id);
+
+	if (!err && next_id)
+		err = db_prepare(writer, sql, &s);
+	if (err)
+		return err;
+	if (!next_id) {
+		*ret_count = 0;
+		return 0;
+	}
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, *after_id);
+	db_bind_int(s, 3, next_id);
+	err = db_run(s);
+	if (err)
+		return err;
+	*ret_count = db_changes(writer);
+	*after_id = next_id;
+	return next_id < last_id;
+}
+
 /* What a claim is judged by. */
 struct standing {
 	bool barred; /* its user may not come in */

@@ -39,6 +39,12 @@ int sessions_revoke_of(struct db *writer, int64_t user_id, int64_t id, int64_t n
 /* All live ones of a user but `except` (0: all of them); how many, if ret_count is not NULL. */
 int sessions_revoke_all(
 	struct db *writer, int64_t user_id, int64_t except, int64_t now_ms, int64_t *ret_count) MUST_CHECK;
+/*
+ * Of everybody: the live ones among the next `limit` rows above *after_id and not above `last_id`, which *after_id moves on to; *ret_count is how many. 1: there may
+ * be more; 0: that was the last. Untouched on failure.
+ */
+int sessions_revoke_next(struct db *writer, int64_t last_id, int64_t limit, int64_t now_ms, int64_t *after_id,
+	int64_t *ret_count) MUST_CHECK;
 
 /*
  * Refreshing by generation (DESIGN 10, RFC 9700 4.14.2). A row has one generation, the current one; its token may be

@@ -37,8 +37,28 @@ int cli_user_delete(const struct cli *cli, const struct config *config)
 	return run(config, "user.delete", cli->operands[0], "is deleted", NULL);
 }
 
+static int revoke_all(const struct config *config)
+{
+	json_t *arguments = json_object(), *reply = NULL;
+	bool told = false;
+	int err = arguments ? cli_store_command(config, "user.revoke_all", arguments, &reply, &told) : ERR_MEMORY;
+
+	if (!err)
+		(void)printf(
+			"%lld sessions have ended\n", (long long)json_integer_value(json_object_get(reply, "rows")));
+	json_decref(arguments);
+	json_decref(reply);
+	if (err && !told)
+		(void)cli_fail(CLI_FAILED, "not all sessions have ended: %s", err_text(err));
+	return err ? CLI_FAILED : CLI_DONE;
+}
+
 int cli_user_revoke(const struct cli *cli, const struct config *config)
 {
+	if (cli->all == (cli->operand_count == 1))
+		return cli_fail(CLI_USAGE, "say whose sessions: a name, or --all");
+	if (cli->all)
+		return revoke_all(config);
 	return run(config, "user.revoke", cli->operands[0], "has no sessions any more", NULL);
 }
 

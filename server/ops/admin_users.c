@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "config/clock.h"
+#include "config/log.h"
 #include "server/accounts/users_search.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/ops/admin.h"
 #include "server/ops/admin_request.h"
+#include "server/ops/revoke_all.h"
 #include "server/ops/user_change.h"
 #include "server/ops/users_json.h"
 
@@ -136,4 +138,34 @@ void admin_users_revoke(struct exchange *x, struct request_thread *thread)
 void admin_users_require_reset(struct exchange *x, struct request_thread *thread)
 {
 	change_one(x, thread, USER_REQUIRE_RESET);
+}
+
+void admin_sessions_revoke(struct exchange *x, struct request_thread *thread)
+{
+	char actor[AUDIT_ACTOR_SIZE];
+	struct user admin;
+	int64_t count = 0;
+	json_t *body;
+	bool all;
+
+	if (bearer_authenticate_admin(x, thread, &admin) != 0)
+		return;
+	body = exchange_json(x);
+	if (!body)
+		return;
+	all = json_is_true(json_object_get(body, "all"));
+	json_decref(body);
+	if (!all) {
+		exchange_problem(
+			x, 400, "malformed", "Say \"all\": true. One account's are ended by /admin/users/{id}/revoke.");
+		return;
+	}
+	admin_request_actor(&admin, actor);
+	if (revoke_all(thread->app, actor, exchange_client(x), exchange_request_id(x), &count) != 0) {
+		unavailable(x);
+		return;
+	}
+	log_write(LOG_WARN, "all sessions revoked", LOG_STR("by", admin.username), LOG_INT("rows", count),
+		LOG_STR("request_id", exchange_request_id(x)));
+	exchange_answer_json(x, 200, json_pack("{s:I}", "sessions", (json_int_t)count));
 }

@@ -31,6 +31,11 @@ void admin_users_disable(struct exchange *x, struct request_thread *thread);
 void admin_users_enable(struct exchange *x, struct request_thread *thread);
 /* POST /admin/users/{id}/revoke: its sessions */
 void admin_users_revoke(struct exchange *x, struct request_thread *thread);
+/*
+ * POST /admin/sessions/revoke {"all":true}: 200 {"sessions": how many}. Everybody's, that of whoever asks as well, without an event
+ * (revoke_all.h). 400 malformed unless "all" is true.
+ */
+void admin_sessions_revoke(struct exchange *x, struct request_thread *thread);
 /* POST /admin/users/{id}/require-reset: 409 no_address where there is none to send a link to */
 void admin_users_require_reset(struct exchange *x, struct request_thread *thread);
 /*

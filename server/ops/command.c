@@ -4,21 +4,8 @@
 
 #include "server/ops/effects_command.h"
 #include "server/ops/keys_command.h"
-
-/* For who has lost authenticator and recovery codes, and has shown an operator who they are: the password alone does again. */
-static int user_totp_remove(struct db *writer, const json_t *arguments, json_t **ret_reply)
-{
-	const char *username;
-	struct user user;
-	int err;
-
-	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:s!}", "username", &username))
-		return ERR_INVALID;
-	err = users_find_by_username(writer, username, &user);
-	if (!err)
-		err = totp_remove(writer, user.id);
-	return err ? err : finish(writer, "user.totp_disabled", &user, clock_now_ms(), ret_reply);
-}
+#include "server/ops/revoke_all.h"
+#include "server/ops/user_command.h"
 
 static const struct command commands[] = {
 	{"user.add", user_add_store, NULL},
@@ -26,6 +13,7 @@ static const struct command commands[] = {
 	{"user.enable", user_enable_store, user_enable_live},
 	{"user.delete", user_delete_store, user_delete_live},
 	{"user.revoke", user_revoke_store, user_revoke_live},
+	{"user.revoke_all", user_revoke_all_store, user_revoke_all_live},
 	{"user.require_reset", user_require_reset_store, user_require_reset_live},
 	{"user.passwd", user_passwd_store, user_passwd_live},
 	{"user.totp_remove", user_totp_remove_store, user_totp_remove_live},

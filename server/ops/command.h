@@ -26,14 +26,7 @@ struct command {
 	int (*live)(struct app *app, const json_t *arguments, json_t **ret_reply);
 };
 
-/*
- *   user.add      {"username", "email" ("": none), "admin", "password"}   ERR_EXISTS: name or address is taken
- *   user.disable  {"username"}                                            ERR_NOT_FOUND
- *   user.passwd   {"username", "password"}                                ERR_NOT_FOUND
- *
- * Each replies {"id", "username"}. "password" is a hash. ERR_INVALID: an argument breaks its rule. For effects.* see
- * effects_command.h, of keys.* keys_command.h.
- */
+/* For user.* see user_command.h and import_command.h, for keys.* keys_command.h, for user.revoke_all revoke_all.h, for effects.* effects_command.h. */
 const struct command *command_find(const char *name); /* NULL: no such command */
 
 #endif

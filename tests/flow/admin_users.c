@@ -495,3 +495,73 @@ Test(admin_mails, links_that_administrators_ask_for_work)
 	cr_assert_eq(api_login(mails.server, "new", BOB).status, 200);
 	mail_scene_clear(&mails);
 }
+
+static char *one(const char *sql)
+{
+	return scene_query(scene.server, sql);
+}
+
+static void expect_one(const char *sql, const char *expected)
+{
+	char *text = one(sql);
+
+	cr_expect_str_eq(text, expected, "%s gives %s", sql, text);
+	free(text);
+}
+
+Test(admin_users, everybodys_sessions_end_at_once_with_one_audit_row_and_no_mails)
+{
+	static const char live[] = "SELECT count(*) FROM sessions WHERE revoked_ms = 0";
+	static const char rows[] = "SELECT count(*) FROM audit WHERE type = 'user.sessions_revoked_all' AND actor = "
+				   "'admin:root' AND client = '127.0.0.1' AND request_id <> ''";
+	struct api_login alice = api_login(scene.server, "alice", SCENE_PASSWORD);
+	struct http_reply reply;
+	char *events = one("SELECT count(*) FROM events");
+
+	cr_assert_eq(ask(alice.authorization, "POST", "/admin/sessions/revoke", "{'all':true}", NULL), 403);
+	free(ask_for(400, "POST", "/admin/sessions/revoke", "{'all':false}", "code"));
+	free(ask_for(400, "POST", "/admin/sessions/revoke", "{}", "code"));
+	expect_one(live, "2");
+	cr_assert_eq(ask(root.authorization, "POST", "/admin/sessions/revoke", "{'all':true}", &reply), 200);
+	cr_expect_eq(json_integer_value(json_object_get(reply.json, "sessions")), 2);
+	http_reply_release(&reply);
+	cr_expect_eq(me_status(&alice), 401);
+	cr_expect_eq(me_status(&root), 401, "also that of who asks");
+	expect_one(rows, "1");
+	expect_one("SELECT count(*) FROM events", events);
+	cr_expect_eq(api_login(scene.server, "alice", SCENE_PASSWORD).status, 200);
+	free(events);
+}
+
+/* More than one batch, beside a server and without one. */
+Test(admin_users, the_command_ends_all_sessions_however_many)
+{
+	static const char *const all[] = {"user", "revoke", "--all", NULL};
+	static const char *const neither[] = {"user", "revoke", NULL}, *const both[] = {
+									       "user", "revoke", "bob", "--all", NULL};
+	static const char more[] =
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO sessions "
+		"(user_id, generation, created_ms, refreshed_ms, expires_ms, revoked_ms, client, user_agent) SELECT 1, "
+		"1, "
+		"1, 1, 9000000000000, 0, '', '' FROM n";
+	char *out = NULL;
+
+	cr_expect_eq(server_command(scene.server, neither, NULL, NULL), 2);
+	cr_expect_eq(server_command(scene.server, both, NULL, NULL), 2);
+	cr_assert_eq(server_stop(scene.server), 0);
+	scene_change(scene.server, more);
+	server_restart(scene.server, NULL);
+	cr_assert_eq(server_command(scene.server, all, NULL, &out), 0);
+	cr_expect_str_eq(out, "1201 sessions have ended\n", "%s", out);
+	free(out);
+	expect_one("SELECT count(*) FROM sessions WHERE revoked_ms = 0", "0");
+	cr_expect_eq(me_status(&root), 401);
+	cr_assert_eq(server_stop(scene.server), 0);
+	scene_change(scene.server, more);
+	cr_assert_eq(server_command(scene.server, all, NULL, &out), 0);
+	cr_expect_str_eq(out, "1200 sessions have ended\n", "%s", out);
+	free(out);
+	expect_one("SELECT count(*) FROM sessions WHERE revoked_ms = 0", "0");
+	expect_one("SELECT count(*) FROM audit WHERE type = 'user.sessions_revoked_all' AND actor = 'command'", "2");
+	server_restart(scene.server, NULL);
+}

@@ -256,6 +256,9 @@ def administration(server, box):
     server.call("POST", "/admin/targets/bus/pause?reason=test", token=admin, expect=200)
     server.call("POST", "/admin/targets/bus/resume", token=admin, expect=200)
     server.call("POST", "/admin/targets/none/pause", token=admin, expect=404)
+    server.call("POST", "/admin/sessions/revoke", {"all": False}, token=admin, expect=400)
+    server.call("POST", "/admin/sessions/revoke", {"all": True}, token=admin, expect=200)
+    server.call("GET", "/admin/overview", token=admin, expect=401)
 
 
 def main():
