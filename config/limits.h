@@ -82,7 +82,9 @@
 #define LIMIT_ORIGINS		 64
 #define LIMIT_THROTTLE_ACCOUNTS	 65536 /* entries of each table of the throttle: at its bound the least grave goes */
 #define LIMIT_THROTTLE_ADDRESSES 65536
-#define LIMIT_FORWARDED_HOPS	 32	    /* of a forwarding header that are looked at */
+#define LIMIT_RETRY_SOON_MS	 1000 /* Retry-After of what should work again at once: a full queue, a busy store */
+#define LIMIT_THROTTLE_LOOK_MS	 100 /* a guess that waits for others looks so often whether its client is still there */
+#define LIMIT_FORWARDED_HOPS	 32  /* of a forwarding header that are looked at */
 #define LIMIT_IMPORT_LINE	 4096	    /* bytes of a line of an import; longer ones are errors of it */
 #define LIMIT_IMPORT_LINES	 1000000    /* of one import; more have to be several */
 #define LIMIT_IMPORT_ERRORS	 100	    /* of an import that are told; the rest are counted only */

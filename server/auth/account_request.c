@@ -4,8 +4,7 @@
 
 #include "config/clock.h"
 #include "server/app.h"
-
-enum { RETRY_SOON_MS = 1000 };
+#include "server/auth/failure.h"
 
 int account_request_begin(struct account_request *r, struct exchange *x, struct request_thread *thread)
 {
@@ -33,7 +32,7 @@ int account_request_text(struct account_request *r, const char *name, const char
 {
 	const json_t *member = json_object_get(r->body, name);
 
-	if (member && !json_is_string(member))
+	if (member && !json_is_null(member) && !json_is_string(member))
 		return account_request_malformed(r, "A member that must be a string is not one.");
 	*ret_text = json_string_value(member);
 	return 0;
@@ -62,6 +61,34 @@ int account_request_password(struct account_request *r, const char *name, const 
 int account_request_throttle(struct account_request *r, enum throttle_kind kind, const char *name)
 {
 	return throttle_begin(r->app->throttle, r->x, kind, name, &r->ticket);
+}
+
+int account_request_confirm(
+	struct account_request *r, const struct user *user, const char *password, const char *failure)
+{
+	struct password_check check;
+	int err = throttle_begin_user(r->app->throttle, r->x, THROTTLE_CONFIRM, user->id, &r->ticket);
+
+	if (err)
+		return err;
+	err = password_verify(r->app->passwords, user->password, password, exchange_gone, r->x, &check);
+	if (err) {
+		account_request_unavailable(r, err);
+		return err;
+	}
+	if (check.matches && !user->locked) {
+		throttle_end(r->app->throttle, &r->ticket, THROTTLE_PASSED);
+		return 0;
+	}
+	throttle_end(r->app->throttle, &r->ticket, THROTTLE_FAILED);
+	account_request_wrong_password(r);
+	failure_record(r->app, &r->origin, user, &r->ticket, failure);
+	return ERR_DENIED;
+}
+
+void account_request_wrong_password(struct account_request *r)
+{
+	exchange_problem(r->x, 403, "wrong_password", "The password is not right.");
 }
 
 void account_request_link_invalid(struct account_request *r)
@@ -119,10 +146,9 @@ void account_request_unavailable(struct account_request *r, int err)
 {
 	if (err == ERR_LIMIT || err == ERR_TIMEOUT || err == ERR_CLOSED)
 		exchange_problem_retry(
-			r->x, 503, "overloaded", "Too much is waiting. Try again shortly.", RETRY_SOON_MS);
+			r->x, 503, "overloaded", "Too much is waiting. Try again shortly.", LIMIT_RETRY_SOON_MS);
 	else
-		exchange_problem_retry(
-			r->x, 503, "unavailable", "This is not possible right now. Try again shortly.", RETRY_SOON_MS);
+		exchange_unavailable(r->x, "This is not possible right now. Try again shortly.");
 }
 
 void account_request_answer(struct account_request *r, int status, json_t *body)
@@ -135,5 +161,5 @@ void account_request_answer(struct account_request *r, int status, json_t *body)
 	}
 	exchange_add_header(r->x, "X-Event-Id", event_id);
 	exchange_answer_json(r->x, status, body);
-	(void)!work_inline(&r->work);
+	work_inline_late(&r->work);
 }

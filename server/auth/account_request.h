@@ -12,6 +12,7 @@
 #define TOKENFIRST_SERVER_AUTH_ACCOUNT_REQUEST_H
 
 #include "server/accounts/links.h"
+#include "server/accounts/users.h"
 #include "server/auth/throttle.h"
 #include "server/auth/work.h"
 #include "server/http/route.h"
@@ -31,7 +32,7 @@ int account_request_begin(struct account_request *r, struct exchange *x, struct 
 /* A ticket that is still held is given back as if nothing had been checked. */
 void account_request_end(struct account_request *r);
 
-/* Members of the body, borrowed from it; NULL: absent. ERR_INVALID: no text, or one that can't be. */
+/* Members of the body, borrowed from it; NULL: absent, or null. ERR_INVALID: no text, or one that can't be. */
 int account_request_text(struct account_request *r, const char *name, const char **ret_text) MUST_CHECK;
 int account_request_username(struct account_request *r, const char **ret_username) MUST_CHECK;
 /* One that must be there. */
@@ -41,6 +42,14 @@ int account_request_malformed(struct account_request *r, const char *why) MUST_C
 
 /* Begins r->ticket. ERR_LIMIT: 429. */
 int account_request_throttle(struct account_request *r, enum throttle_kind kind, const char *name) MUST_CHECK;
+/*
+ * The password of an account whose session is there already, throttled by THROTTLE_CONFIRM: whoever has borrowed a session must not
+ * get to keep the account, nor guess its password at ease. ERR_DENIED: 403 wrong_password, written down as `failure` (failure.h).
+ */
+int account_request_confirm(
+	struct account_request *r, const struct user *user, const char *password, const char *failure) MUST_CHECK;
+/* The same answer where the password was another's by the time of the commit. */
+void account_request_wrong_password(struct account_request *r);
 /*
  * The open link that a token of the body names, guesses at it throttled by THROTTLE_TOKEN; the ticket is held until the caller knows
  * whether it can be used. ERR_DENIED: 400 link_invalid.

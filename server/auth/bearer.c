@@ -53,7 +53,7 @@ static int authenticate(struct exchange *x, struct request_thread *thread, struc
 	if (err == ERR_NOT_FOUND || (err == 0 && (!owner.live || strcmp(owner.public_id, claims.subject) != 0)))
 		return refuse(x, true);
 	if (err != 0) {
-		exchange_problem_retry(x, 503, "unavailable", "The session can't be looked up right now.", 1000);
+		exchange_unavailable(x, "The session can't be looked up right now.");
 		return err;
 	}
 	*ret_owner = owner;
@@ -94,7 +94,7 @@ int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread,
 	/* for its name */
 	err = users_find_by_id(thread->db, owner.user_id, &user);
 	if (err != 0) {
-		exchange_problem_retry(x, 503, "unavailable", "The account can't be looked up right now.", 1000);
+		exchange_unavailable(x, "The account can't be looked up right now.");
 		return err;
 	}
 	*ret_user = user;

@@ -87,8 +87,8 @@ static int write_with_lock(struct failure *f)
 		log_write(LOG_WARN, "an account is locked by too many failures until its password is reset",
 			LOG_STR("user", f->user->public_id), LOG_STR("request_id", f->origin->request_id),
 			LOG_STR("event_id", work_event_id(&work)));
-	if (!err && work_inline(&work) != 0)
-		log_write(LOG_INFO, "an inline effect of a lock failed", LOG_STR("event_id", work_event_id(&work)));
+	if (!err)
+		work_inline_late(&work);
 	work_release(&work);
 	f->planned = false;
 	return err;

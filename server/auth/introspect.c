@@ -104,5 +104,5 @@ void introspect(struct exchange *x, struct request_thread *thread)
 	if (err == 0 || err == ERR_NOT_FOUND)
 		exchange_answer_json(x, 200, err == 0 ? answer : inactive());
 	else
-		exchange_problem_retry(x, 503, "unavailable", "The session can't be looked up right now.", 1000);
+		exchange_unavailable(x, "The session can't be looked up right now.");
 }

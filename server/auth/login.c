@@ -15,8 +15,6 @@
 #include "server/auth/throttle.h"
 #include "server/auth/work.h"
 
-enum { RETRY_SOON_MS = 1000 };
-
 /* One login under way. Nothing in it outlives login(). */
 struct attempt_to_login {
 	struct app *app;
@@ -65,7 +63,7 @@ static void refuse(
 	struct attempt_to_login *l, enum login_outcome outcome, int status, const char *code, const char *detail)
 {
 	if (status == 503)
-		exchange_problem_retry(l->x, status, code, detail, RETRY_SOON_MS);
+		exchange_problem_retry(l->x, status, code, detail, LIMIT_RETRY_SOON_MS);
 	else
 		exchange_problem(l->x, status, code, detail);
 	answered(l, outcome);
@@ -105,15 +103,10 @@ static int look_up(struct attempt_to_login *l, struct db *db)
 	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-static bool client_gone(const void *arg)
-{
-	return exchange_gone(arg);
-}
-
 static int check_password(struct attempt_to_login *l)
 {
 	int err = password_verify(
-		l->app->passwords, l->known ? l->user.password : NULL, l->password, client_gone, l->x, &l->check);
+		l->app->passwords, l->known ? l->user.password : NULL, l->password, exchange_gone, l->x, &l->check);
 
 	if (err == 0) {
 		histogram_observe(l->app->login_metrics.stage_seconds[STAGE_PASSWORD_WAIT], l->check.wait_us);

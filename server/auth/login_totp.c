@@ -12,8 +12,6 @@
 #include "server/auth/work.h"
 #include "server/token/mfa_token.h"
 
-enum { RETRY_SOON_MS = 1000 };
-
 /* One second step under way. Nothing in it outlives login_totp(). */
 struct second_step {
 	struct app *app;
@@ -108,11 +106,8 @@ static int parse(struct second_step *s)
 
 static int throttle(struct second_step *s)
 {
-	char name[THROTTLE_ID_SIZE];
-	int err;
+	int err = throttle_begin_user(s->app->throttle, s->x, THROTTLE_CODE, s->claims.user_id, &s->ticket);
 
-	throttle_id(s->claims.user_id, name);
-	err = throttle_begin(s->app->throttle, s->x, THROTTLE_CODE, name, &s->ticket);
 	if (err != 0)
 		answered(s, LOGIN_THROTTLED);
 	return err;
@@ -149,8 +144,7 @@ static void refuse_failed(struct second_step *s, int err)
 	} else if (err == ERR_STALE) {
 		refuse_token(s);
 	} else {
-		exchange_problem_retry(s->x, 503, "unavailable",
-			"Logins are not possible right now. Try again shortly.", RETRY_SOON_MS);
+		exchange_unavailable(s->x, "Logins are not possible right now. Try again shortly.");
 		answered(s, LOGIN_UNAVAILABLE);
 	}
 }

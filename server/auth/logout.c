@@ -1,7 +1,6 @@
 #include "server/auth/logout.h"
 
 #include "config/clock.h"
-#include "config/log.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/auth/refresh_cookie.h"
@@ -80,9 +79,8 @@ void logout(struct exchange *x, struct request_thread *thread)
 	else if (err == ERR_NOT_FOUND)
 		(void)bearer_refuse(x, true, "The session has ended already.", "");
 	else
-		exchange_problem_retry(x, 503, "unavailable", "Nobody can log out right now. Try again shortly.", 1000);
-	if (!err && work_inline(&work) != 0)
-		log_write(LOG_INFO, "an inline effect failed after the answer",
-			LOG_STR("event_id", work_event_id(&work)));
+		exchange_unavailable(x, "Nobody can log out right now. Try again shortly.");
+	if (!err)
+		work_inline_late(&work);
 	work_release(&work);
 }

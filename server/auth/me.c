@@ -14,7 +14,7 @@ void me(struct exchange *x, struct request_thread *thread)
 		return;
 	if (users_find_by_public_id(thread->db, owner.public_id, &user) != 0 ||
 		totp_state(thread->db, owner.user_id, &second) != 0) {
-		exchange_problem_retry(x, 503, "unavailable", "The account can't be looked up right now.", 1000);
+		exchange_unavailable(x, "The account can't be looked up right now.");
 		return;
 	}
 	exchange_answer_json(x, 200,

@@ -8,13 +8,12 @@
 
 #include "config/clock.h"
 #include "config/limits.h"
-#include "config/log.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
 #include "server/auth/refresh_cookie.h"
 #include "server/auth/work.h"
 
-enum { ID_TEXT_SIZE = 21, RETRY_SOON_MS = 1000 };
+enum { ID_TEXT_SIZE = 21 };
 
 struct list {
 	const struct session_owner *owner;
@@ -52,8 +51,7 @@ void me_sessions_list(struct exchange *x, struct request_thread *thread)
 		return;
 	}
 	json_decref(list.sessions);
-	exchange_problem_retry(
-		x, 503, "unavailable", "Sessions can't be looked up right now. Try again shortly.", RETRY_SOON_MS);
+	exchange_unavailable(x, "Sessions can't be looked up right now. Try again shortly.");
 }
 
 /* An id as a token's sid writes it: decimal, from 1, no zero before it. */
@@ -123,10 +121,8 @@ void me_sessions_revoke(struct exchange *x, struct request_thread *thread)
 	else if (err == ERR_NOT_FOUND)
 		exchange_problem(x, 404, "session_not_found", "You have no live session of this id.");
 	else
-		exchange_problem_retry(
-			x, 503, "unavailable", "Sessions can't be ended right now. Try again shortly.", RETRY_SOON_MS);
-	if (!err && work_inline(&work) != 0)
-		log_write(LOG_INFO, "an inline effect failed after the answer",
-			LOG_STR("event_id", work_event_id(&work)));
+		exchange_unavailable(x, "Sessions can't be ended right now. Try again shortly.");
+	if (!err)
+		work_inline_late(&work);
 	work_release(&work);
 }

@@ -5,7 +5,6 @@
 #include "server/app.h"
 #include "server/auth/account_request.h"
 #include "server/auth/bearer.h"
-#include "server/auth/failure.h"
 
 struct change {
 	struct account_request r;
@@ -32,42 +31,6 @@ static int find_account(struct change *c)
 	if (err)
 		account_request_unavailable(&c->r, err);
 	return err;
-}
-
-static bool client_gone(const void *arg)
-{
-	return exchange_gone(arg);
-}
-
-static void refuse(struct change *c)
-{
-	exchange_problem(c->r.x, 403, "wrong_password", "The current password is not right.");
-}
-
-/* A session is no password: whoever has borrowed one must not get to keep the account, nor guess its password at ease. */
-static int check_current(struct change *c)
-{
-	char name[THROTTLE_ID_SIZE];
-	struct password_check check;
-	int err;
-
-	throttle_id(c->user.id, name);
-	err = account_request_throttle(&c->r, THROTTLE_PASSWORD_ID, name);
-	if (err)
-		return err;
-	err = password_verify(c->r.app->passwords, c->user.password, c->current, client_gone, c->r.x, &check);
-	if (err) {
-		account_request_unavailable(&c->r, err);
-		return err;
-	}
-	if (check.matches && !c->user.locked) {
-		throttle_end(c->r.app->throttle, &c->r.ticket, THROTTLE_PASSED);
-		return 0;
-	}
-	throttle_end(c->r.app->throttle, &c->r.ticket, THROTTLE_FAILED);
-	refuse(c);
-	failure_record(c->r.app, &c->r.origin, &c->user, &c->r.ticket, "user.password_change_failed");
-	return ERR_DENIED;
 }
 
 /* ERR_STALE: the password that was checked is not the account's any more. */
@@ -97,7 +60,7 @@ void password_change(struct exchange *x, struct request_thread *thread)
 	if (!err)
 		err = find_account(&c);
 	if (!err)
-		err = check_current(&c);
+		err = account_request_confirm(&c.r, &c.user, c.current, "user.password_change_failed");
 	if (!err)
 		err = account_request_policy(&c.r, c.password, c.user.username, c.user.email);
 	if (!err)
@@ -111,7 +74,7 @@ void password_change(struct exchange *x, struct request_thread *thread)
 		err = work_commit(&c.r.work, write_change, &c);
 	}
 	if (err == ERR_STALE)
-		refuse(&c);
+		account_request_wrong_password(&c.r);
 	else if (err)
 		account_request_unavailable(&c.r, err);
 	else

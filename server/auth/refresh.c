@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "config/clock.h"
-#include "config/log.h"
 #include "server/accounts/sessions.h"
 #include "server/accounts/users.h"
 #include "server/app.h"
@@ -24,7 +23,7 @@
 #include "server/auth/work.h"
 #include "server/token/token.h"
 
-enum { RETRY_SOON_MS = 1000, TOKEN_LEAST_MS = 1000 };
+enum { TOKEN_LEAST_MS = 1000 };
 
 /* One refresh under way. Nothing in it outlives token_refresh(). */
 struct refreshing {
@@ -60,8 +59,7 @@ static void refuse(struct refreshing *r)
 
 static void unavailable(struct refreshing *r)
 {
-	exchange_problem_retry(
-		r->x, 503, "unavailable", "Tokens can't be refreshed right now. Try again shortly.", RETRY_SOON_MS);
+	exchange_unavailable(r->x, "Tokens can't be refreshed right now. Try again shortly.");
 }
 
 /* 0, or it has been answered. */
@@ -151,9 +149,8 @@ static void end_session(struct refreshing *r, struct db *db)
 		refuse(r);
 	else
 		unavailable(r);
-	if (!err && work_inline(&work) != 0)
-		log_write(LOG_INFO, "an inline effect failed after the answer",
-			LOG_STR("event_id", work_event_id(&work)));
+	if (!err)
+		work_inline_late(&work);
 	work_release(&work);
 }
 

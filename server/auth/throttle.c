@@ -23,7 +23,7 @@
 #include "server/auth/throttle_rules.h"
 #include "server/auth/throttle_table.h"
 
-enum { HOUSEHOLD_BITS = 64, MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS, RETRY_SOON_MS = 1000 };
+enum { HOUSEHOLD_BITS = 64, MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
 
 enum by { BY_ACCOUNT, BY_ADDRESS, BY_COUNT };
 
@@ -54,8 +54,7 @@ static void register_metrics(struct throttle *t, struct metrics *metrics)
 {
 	static const char *const refused[THROTTLE_KINDS][BY_COUNT] = {
 		[THROTTLE_PASSWORD] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
-		[THROTTLE_PASSWORD_EMAIL] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
-		[THROTTLE_PASSWORD_ID] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
+		[THROTTLE_CONFIRM] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
 		[THROTTLE_CODE] = {"kind=\"code\",by=\"account\"", "kind=\"code\",by=\"address\""},
 		[THROTTLE_TOKEN] = {NULL, "kind=\"token\",by=\"address\""},
 		[THROTTLE_MAIL] = {"kind=\"mail\",by=\"mail\"", "kind=\"mail\",by=\"address\""},
@@ -355,34 +354,11 @@ void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enu
 	pthread_mutex_unlock(&t->mutex);
 }
 
-void throttle_forget(struct throttle *throttle, enum throttle_kind kind, const char *name)
-{
-	struct throttle *t = throttle;
-	const uint64_t key = account_key(t, kind, name);
-	struct throttle_entry *entry;
-
-	pthread_mutex_lock(&t->mutex);
-	entry = throttle_table_find(&t->tables[BY_ACCOUNT], key);
-	if (entry) {
-		entry->state.used = 0;
-		throttle_table_tidy(&t->tables[BY_ACCOUNT], entry, clock_now_ms());
-		show(t);
-	}
-	if (t->waiting > 0)
-		pthread_cond_broadcast(&t->ended);
-	pthread_mutex_unlock(&t->mutex);
-}
-
-static bool client_gone(const void *arg)
-{
-	return exchange_gone(arg);
-}
-
 int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, const char *name,
 	struct throttle_ticket *ret_ticket)
 {
-	int64_t retry_ms = RETRY_SOON_MS; /* those who have waited too long: others' outcomes are known by then */
-	int err = throttle_admit(throttle, exchange_client(x), kind, name, client_gone, x, ret_ticket, &retry_ms);
+	int64_t retry_ms = LIMIT_RETRY_SOON_MS; /* those who have waited too long: others' outcomes are known by then */
+	int err = throttle_admit(throttle, exchange_client(x), kind, name, exchange_gone, x, ret_ticket, &retry_ms);
 
 	if (!err)
 		return 0;
@@ -391,4 +367,14 @@ int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_
 			      : "Too many attempts have failed. Try again after the time in Retry-After.",
 		retry_ms);
 	return ERR_LIMIT;
+}
+
+int throttle_begin_user(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, int64_t user_id,
+	struct throttle_ticket *ret_ticket)
+{
+	char name[32];
+
+	assert(kind == THROTTLE_CONFIRM || kind == THROTTLE_CODE); /* of which nobody chooses the name */
+	(void)snprintf(name, sizeof(name), "id:%" PRId64, user_id);
+	return throttle_begin(throttle, x, kind, name, ret_ticket);
 }

@@ -32,13 +32,11 @@ struct throttle;
  * they one name, whoever has that username could clear with his own password what is remembered of guesses at the other's.
  */
 enum throttle_kind {
-	THROTTLE_PASSWORD,	 /* name: the username given */
-	THROTTLE_PASSWORD_EMAIL, /* the address given */
-	THROTTLE_PASSWORD_ID,	 /* where a session says who it is: throttle_id */
-	THROTTLE_CODE,		 /* one-time passwords and recovery codes: throttle_id */
-	THROTTLE_TOKEN,		 /* tokens of links, clients of /introspect: by address alone; name NULL */
-	THROTTLE_MAIL,		 /* mails to an address: each counts, none is given back; name: the address */
-	THROTTLE_MAIL_USERNAME,	 /* the same to whoever has this username */
+	THROTTLE_PASSWORD, /* at a login; name: the username or address given */
+	THROTTLE_CONFIRM,  /* the password, asked again of who has a session: throttle_begin_user */
+	THROTTLE_CODE,	   /* one-time passwords and recovery codes: throttle_begin_user */
+	THROTTLE_TOKEN,	   /* tokens of links, clients of /introspect: by address alone; name NULL */
+	THROTTLE_MAIL,	   /* mails to an address: each counts, none is given back; name: the address */
 	THROTTLE_KINDS
 };
 
@@ -67,6 +65,9 @@ void throttle_free(struct throttle *throttle); /* NULL is fine */
  * "throttled". May wait for password.queue_timeout. Request threads only.
  */
 int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, const char *name,
+	struct throttle_ticket *ret_ticket) MUST_CHECK;
+/* The same where it is known already whose secret it is. Nobody else's guesses at any name count towards its allowances. */
+int throttle_begin_user(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, int64_t user_id,
 	struct throttle_ticket *ret_ticket) MUST_CHECK;
 /*
  * The same without an answer: 0; ERR_LIMIT and after how long to try again; ERR_TIMEOUT: it waited for others' outcomes, and for too long;

@@ -6,6 +6,7 @@
 
 #include "background/store/outbox.h"
 #include "config/clock.h"
+#include "config/log.h"
 #include "config/utf8.h"
 #include "server/app.h"
 
@@ -154,6 +155,13 @@ void work_join(struct work *work, struct work *other)
 int work_inline(struct work *work)
 {
 	return work->planned ? dispatch_inline(&work->dispatch) : 0;
+}
+
+void work_inline_late(struct work *work)
+{
+	if (work_inline(work) != 0)
+		log_write(LOG_INFO, "an inline effect failed after the answer",
+			LOG_STR("event_id", work_event_id(work)), LOG_STR("request_id", work->origin->request_id));
 }
 
 const char *work_event_id(const struct work *work)

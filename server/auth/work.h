@@ -73,6 +73,8 @@ int work_commit(struct work *work, int (*write)(struct db *writer, void *arg), v
 void work_join(struct work *work, struct work *other);
 /* Inline effects, one after another. 0, or ERR_DENIED: one with on_failure reject failed. */
 int work_inline(struct work *work) MUST_CHECK;
+/* The same after the answer, which nothing can refuse any more: a failure is logged. */
+void work_inline_late(struct work *work);
 /* Of a planned event. */
 const char *work_event_id(const struct work *work);
 void work_release(struct work *work); /* at any time after work_init */

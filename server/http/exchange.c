@@ -113,9 +113,11 @@ int64_t exchange_started_us(const struct exchange *x)
 	return x->started_us;
 }
 
-bool exchange_gone(const struct exchange *x)
+bool exchange_gone(const void *x)
 {
-	return atomic_load(&x->connection->gone);
+	const struct exchange *exchange = x;
+
+	return atomic_load(&exchange->connection->gone);
 }
 
 json_t *exchange_json(struct exchange *x)
@@ -263,9 +265,9 @@ void exchange_problem_retry(
 	exchange_problem(x, status, code, detail);
 }
 
-void exchange_no_memory(struct exchange *x)
+void exchange_unavailable(struct exchange *x, const char *detail)
 {
-	exchange_problem_retry(x, 503, "unavailable", "The server is out of memory. Try again shortly.", RETRY_SOON_MS);
+	exchange_problem_retry(x, 503, "unavailable", detail, LIMIT_RETRY_SOON_MS);
 }
 
 void exchange_handle(struct exchange *x, struct request_thread *thread)

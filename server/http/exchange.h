@@ -36,8 +36,11 @@ const char *exchange_client(const struct exchange *x);
 const char *exchange_traceparent(const struct exchange *x);
 int64_t exchange_started_us(const struct exchange *x); /* clock_mono_us when the request line was read */
 
-/* Whether the client has closed its side: nobody will read the answer. Any thread, before the answer. */
-bool exchange_gone(const struct exchange *x);
+/*
+ * Whether the client has closed its side: nobody will read the answer. Any thread, before the answer. `x` is an exchange; untyped, as
+ * those who wait for something ask by a pointer to this (password_verify, throttle_admit).
+ */
+bool exchange_gone(const void *x);
 
 /*
  * The body as a JSON object: duplicate members, trailing bytes, nesting beyond jansson's limit, NUL in strings are
@@ -77,7 +80,7 @@ void exchange_problem(struct exchange *x, int status, const char *code, const ch
 /* The same with Retry-After in whole seconds, at least 1. */
 void exchange_problem_retry(
 	struct exchange *x, int status, const char *code, const char *detail, int64_t retry_after_ms);
-/* 503 "unavailable", with Retry-After: nothing could be done, and the client can't help it. */
-void exchange_no_memory(struct exchange *x);
+/* 503 "unavailable", with Retry-After: something that this takes, the store say, does not work just now. */
+void exchange_unavailable(struct exchange *x, const char *detail);
 
 #endif

@@ -13,7 +13,7 @@
 
 static void unavailable(struct exchange *x)
 {
-	exchange_problem_retry(x, 503, "unavailable", "The outbox can't be used right now.", 1000);
+	exchange_unavailable(x, "The outbox can't be used right now.");
 }
 
 static void malformed(struct exchange *x, const char *why)

@@ -13,7 +13,7 @@ static int add_to_page(void *arg, const struct audit_row *row)
 
 static void unavailable(struct exchange *x)
 {
-	exchange_problem_retry(x, 503, "unavailable", "The audit trail can't be read right now.", 1000);
+	exchange_unavailable(x, "The audit trail can't be read right now.");
 }
 
 static void list(struct exchange *x, struct request_thread *thread, const struct audit_filter *filter,

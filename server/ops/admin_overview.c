@@ -131,7 +131,7 @@ void admin_overview(struct exchange *x, struct request_thread *thread)
 	if (!err)
 		err = add_store(overview, app, thread->db);
 	if (err)
-		exchange_problem_retry(x, 503, "unavailable", "The store can't be read right now.", 1000);
+		exchange_unavailable(x, "The store can't be read right now.");
 	else
 		exchange_answer_json(x, 200, json_incref(overview));
 	json_decref(overview);

@@ -15,7 +15,7 @@
 
 static void unavailable(struct exchange *x)
 {
-	exchange_problem_retry(x, 503, "unavailable", "The accounts can't be read or written right now.", 1000);
+	exchange_unavailable(x, "The accounts can't be read or written right now.");
 }
 
 static void not_found(struct exchange *x)

@@ -240,7 +240,7 @@ done:
 	if (err == ERR_NOT_FOUND)
 		exchange_problem(x, 404, "event_not_found", "There is no such event, or it is not yours to see.");
 	else if (err != 0)
-		exchange_problem_retry(x, 503, "unavailable", "The event can't be read right now.", 1000);
+		exchange_unavailable(x, "The event can't be read right now.");
 	json_decref(effects.list);
 	outbox_event_release(&event);
 }

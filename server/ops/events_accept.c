@@ -178,7 +178,8 @@ static void answer_again(struct handover *h)
 	outbox_event_release(&event);
 	if (err || outcome.pending)
 		exchange_problem_retry(h->x, 503, err ? "unavailable" : "in_progress",
-			"What becomes of the first request with this Idempotency-Key can't be told yet.", 1000);
+			"What becomes of the first request with this Idempotency-Key can't be told yet.",
+			LIMIT_RETRY_SOON_MS);
 	else if (outcome.failed)
 		(void)refuse_for_effect(h);
 	else
@@ -200,7 +201,7 @@ static void commit_and_answer(struct handover *h)
 		(void)refuse(h, 422, "idempotency_key_reused",
 			"This Idempotency-Key was used with another request: a new event takes a new key.");
 	else if (err)
-		exchange_problem_retry(h->x, 503, "unavailable", "Events can't be taken right now.", 1000);
+		exchange_unavailable(h->x, "Events can't be taken right now.");
 	else if (dispatch_inline(&h->dispatch) != 0)
 		(void)refuse_for_effect(h);
 	else

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "config/clock.h"
-#include "config/log.h"
 #include "server/accounts/sessions.h"
 #include "server/accounts/totp.h"
 #include "server/app.h"
@@ -172,9 +171,8 @@ int user_change_commit(struct user_change *change, struct app *app, const struct
 
 void user_change_finish(struct user_change *change)
 {
-	if (change->work.committed && work_inline(&change->work) != 0)
-		log_write(LOG_WARN, "an inline effect failed; what it follows from is done all the same",
-			LOG_STR("event_id", change->event_id));
+	if (change->work.committed)
+		work_inline_late(&change->work);
 	work_release(&change->work);
 }
 
