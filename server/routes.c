@@ -30,7 +30,7 @@ const struct route app_routes[] = {
 	{"POST", "/login/totp", CREW_LOGIN, BODY_JSON, false, login_totp},
 	{"POST", "/signup", CREW_LOGIN, BODY_JSON, false, signup},
 	{"GET", "/signup", CREW_LOOP, BODY_NONE, false, page_invite},
-	{"POST", "/email/verify", CREW_OTHER, BODY_JSON, false, email_verify},
+	{"POST", "/email/verify", CREW_LOGIN, BODY_JSON, false, email_verify},
 	{"GET", "/email/verify", CREW_LOOP, BODY_NONE, false, page_verify},
 	{"POST", "/password/forgot", CREW_OTHER, BODY_JSON, false, password_forgot},
 	{"POST", "/password/reset", CREW_LOGIN, BODY_JSON, false, password_reset},

@@ -132,7 +132,7 @@ static int write_account(struct db *writer, void *arg)
 	return links_void_address(writer, s->user.email, now_ms);
 }
 
-/* The account that a link stands for; the password's stored form is in the link already. */
+/* The account that a link stands for; the password's stored form is in `link`. */
 static void make_account(struct signup *s)
 {
 	const char *username = s->username ? s->username : s->link.username;
@@ -164,14 +164,21 @@ static void make_account(struct signup *s)
 	}
 }
 
+/* A password that is chosen with the link. */
+static int choose(struct signup *s)
+{
+	const char *username = s->username ? s->username : s->link.username;
+	int err = account_request_policy(&s->r, s->password, username, s->link.email);
+
+	return err ? err : account_request_hash(&s->r, s->password, s->link.password);
+}
+
 static void take_up(struct signup *s)
 {
 	int err = account_request_link(&s->r, s->token, LINK_INVITE, &s->link);
 
 	if (!err)
-		err = account_request_policy(&s->r, s->password, s->username, s->link.email);
-	if (!err)
-		err = account_request_hash(&s->r, s->password, s->link.password);
+		err = choose(s);
 	if (!err)
 		make_account(s);
 }
@@ -203,8 +210,12 @@ void email_verify(struct exchange *x, struct request_thread *thread)
 		err = account_request_malformed(&s.r, "Give token, the one of the link.");
 	if (!err)
 		err = account_request_username(&s.r, &s.username);
+	if (!err && json_object_get(s.r.body, "password"))
+		err = account_request_password(&s.r, "password", &s.password);
 	if (!err)
 		err = account_request_link(&s.r, s.token, LINK_VERIFY, &s.link);
+	if (!err && s.password)
+		err = choose(&s);
 	if (!err)
 		make_account(&s);
 	account_request_end(&s.r);

@@ -518,3 +518,27 @@ Test(signup, a_service_can_send_no_event_that_has_a_link)
 		202);
 	mail_scene_clear(&scene);
 }
+
+/* Anybody can sign up with anybody's address. */
+Test(signup, the_owner_of_an_address_does_not_share_the_account_with_who_signed_up)
+{
+	static const char mine[] = "my own words and of nobody else";
+	struct mail_scene scene;
+	struct http_reply reply;
+	char token[MAILBOX_TOKEN], code[64];
+
+	mail_scene_set(&scene, NULL, NULL);
+	token_for(&scene, BOB, "bob", token);
+	cr_assert_eq(mail_scene_post(&scene, "/email/verify", NULL, NULL, "{'token':'%s','password':7}", token), 400);
+	cr_assert_eq(mail_scene_post(&scene, "/email/verify", NULL, NULL, "{'token':'%s','password':''}", token), 400);
+	cr_assert_eq(mail_scene_post(&scene, "/email/verify", NULL, &reply, "{'token':'%s','password':'short'}", token),
+		400);
+	cr_assert_str_eq(mail_scene_code(&reply, code), "password_refused");
+	cr_assert_eq(count(&scene, "SELECT count(*) FROM users"), 0, "the link is good still");
+	cr_assert_eq(
+		mail_scene_post(&scene, "/email/verify", NULL, NULL, "{'token':'%s','password':\"%s\"}", token, mine),
+		201);
+	cr_expect_eq(api_login(scene.server, "bob", PASSWORD).status, 401);
+	cr_expect_eq(api_login(scene.server, "bob", mine).status, 200);
+	mail_scene_clear(&scene);
+}

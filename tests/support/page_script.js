@@ -48,7 +48,7 @@ async function main() {
 	const html = await (await fetch(process.argv[2])).text();
 	const values = { username: "alice", password: "a new password" };
 	const expected = {
-		"/email/verify": { token: "t-1", username: "alice" },
+		"/email/verify": { token: "t-1", username: "alice", password: "a new password" },
 		"/password/reset": { token: "t-1", password: "a new password" },
 		"/signup": { invite_token: "t-1", username: "alice", password: "a new password" },
 	}[path];
