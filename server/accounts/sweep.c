@@ -180,8 +180,9 @@ int sweep_write(struct db *writer, void *arg)
 		"CASE WHEN revoked_ms <> 0 THEN revoked_ms ELSE expires_ms END < $2";
 	static const char mark_session[] = "UPDATE sessions SET revoked_ms = expires_ms WHERE id = $1 AND "
 					   "revoked_ms = 0 AND expires_ms <= $2";
-	static const char mark_link[] = "UPDATE links SET used_ms = expires_ms WHERE id = $1 AND used_ms = 0 AND "
-					"expires_ms <= $2";
+	static const char mark_link[] =
+		"UPDATE links SET used_ms = expires_ms, password = '' WHERE id = $1 AND used_ms = 0 AND "
+		"expires_ms <= $2";
 	static const char remove_link[] = "DELETE FROM links WHERE id = $1 AND id < (SELECT MAX(id) FROM links) AND "
 					  "CASE WHEN used_ms <> 0 THEN used_ms ELSE expires_ms END < $2";
 	struct sweep *sweep = arg;

@@ -184,6 +184,16 @@ Test(sweep, what_has_run_out_stays_so_when_the_clock_is_set_back)
 	cr_assert(owner.live);
 }
 
+Test(sweep, a_link_that_has_run_out_keeps_no_password)
+{
+	add_link(1, 1000, 0);
+	add_link(2, -1000000, 0);
+	execute("UPDATE links SET password = 'hash'");
+	(void)go_round();
+	cr_expect_eq(outbox_rows_number(db, "SELECT count(*) FROM links WHERE id = 1 AND password = ''"), 1);
+	cr_expect_eq(outbox_rows_number(db, "SELECT count(*) FROM links WHERE id = 2 AND password = 'hash'"), 1);
+}
+
 Test(sweep, goes_in_small_jobs_through_many_rows)
 {
 	enum { MANY = 5050 };
