@@ -99,10 +99,14 @@ static int configure(struct db *db)
 	if (code != SQLITE_OK)
 		return sqlite_fail(db, code);
 
-	/* temporary tables in memory: no copy of a row in a world-readable folder */
+	/*
+	 * Temporary tables in memory: no copy of a row in a world-readable folder. What is deleted is overwritten (retired keys, hashes that
+	 * were replaced): Debian's SQLite is built so, others are not. Frames of the log are overwritten in their turn.
+	 */
 	snprintf(pragmas, sizeof(pragmas),
 		"PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
-		"PRAGMA recursive_triggers=ON; PRAGMA journal_size_limit=%d; PRAGMA query_only=%s",
+		"PRAGMA recursive_triggers=ON; PRAGMA secure_delete=ON; PRAGMA journal_size_limit=%d; PRAGMA "
+		"query_only=%s",
 		LIMIT_DB_WAL, db->mode == DB_WRITER ? "OFF" : "ON");
 	int err = db_execute(db, pragmas);
 	if (err != 0 || db->mode == DB_READER)

@@ -262,7 +262,8 @@ Test(db, the_connection_is_set_up_as_the_design_says)
 		const char *sql, *value;
 	} settings[] = {{"PRAGMA journal_mode", "wal"}, {"PRAGMA synchronous", "2"}, {"PRAGMA foreign_keys", "1"},
 		{"PRAGMA mmap_size", "0"}, {"PRAGMA trusted_schema", "0"}, {"PRAGMA cell_size_check", "1"},
-		{"PRAGMA wal_autocheckpoint", "1000"}, {"PRAGMA query_only", "0"}, {"PRAGMA temp_store", "2"}};
+		{"PRAGMA wal_autocheckpoint", "1000"}, {"PRAGMA query_only", "0"}, {"PRAGMA temp_store", "2"},
+		{"PRAGMA secure_delete", "1"}};
 	static const char autocheckpoint[] = "PRAGMA wal_autocheckpoint";
 	struct db_statement *s = NULL;
 	struct db *reader = NULL;
