@@ -89,6 +89,8 @@ void db_finish(struct db_statement *s);
 
 /* step + finish for statements that return no row: 0 or an error. */
 int db_run(struct db_statement *s) MUST_CHECK;
+/* From prepare to finish, for such a statement whose parameters are whole numbers: $1 is values[0]. */
+int db_run_ints(struct db *db, const char *sql, const int64_t *values, int count) MUST_CHECK;
 
 /* Rows that the last INSERT, UPDATE or DELETE of this connection touched. */
 int64_t db_changes(struct db *db);

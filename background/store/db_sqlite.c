@@ -305,6 +305,18 @@ int db_run(struct db_statement *s)
 	return err;
 }
 
+int db_run_ints(struct db *db, const char *sql, const int64_t *values, int count)
+{
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	for (int i = 0; i < count; i++)
+		db_bind_int(s, i + 1, values[i]);
+	return db_run(s);
+}
+
 int64_t db_changes(struct db *db)
 {
 	return sqlite3_changes64(db->handle);

@@ -66,14 +66,9 @@ int links_use(struct db *writer, int64_t id, int64_t now_ms)
 {
 	static const char sql[] =
 		"UPDATE links SET used_ms = $1, password = '' WHERE id = $2 AND used_ms = 0 AND expires_ms > $1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id};
+	int err = db_run_ints(writer, sql, values, 2);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	err = db_run(s);
 	return !err && db_changes(writer) == 0 ? ERR_STALE : err;
 }
 

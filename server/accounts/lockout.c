@@ -1,29 +1,12 @@
 #include "server/accounts/lockout.h"
 
-static int count(struct db *writer, const char *sql, int64_t id)
-{
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
-
-	if (err)
-		return err;
-	db_bind_int(s, 1, id);
-	return db_run(s);
-}
-
 /* A statement of its own: that it changes a row says that this failure is the one that locks, also where the limit has been lowered. */
 static int lock(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
 {
 	static const char sql[] = "UPDATE users SET locked_ms = $1 WHERE id = $2 AND locked_ms = 0 AND failures >= $3";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, user_id, hard};
+	int err = db_run_ints(writer, sql, values, 3);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, user_id);
-	db_bind_int(s, 3, hard);
-	err = db_run(s);
 	if (!err)
 		*ret_locked = db_changes(writer) > 0;
 	return err;
@@ -32,7 +15,7 @@ static int lock(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms
 int lockout_fail(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
 {
 	static const char sql[] = "UPDATE users SET failures = failures + 1 WHERE id = $1 AND deleted_ms = 0";
-	int err = count(writer, sql, user_id);
+	int err = db_run_ints(writer, sql, &user_id, 1);
 
 	if (err)
 		return err;
@@ -43,8 +26,9 @@ int lockout_fail_nobody(struct db *writer, int64_t hard, int64_t now_ms)
 {
 	/* a row that is there in every store, and of which nothing but its being written is asked */
 	static const char sql[] = "UPDATE store_probe SET count = count + 1 WHERE id = $1";
+	const int64_t row = 1;
 	bool locked = false;
-	int err = count(writer, sql, 1);
+	int err = db_run_ints(writer, sql, &row, 1);
 
 	return err ? err : lock(writer, 0, hard, now_ms, &locked);
 }
@@ -53,11 +37,6 @@ int lockout_clear(struct db *writer, int64_t user_id)
 {
 	static const char sql[] =
 		"UPDATE users SET failures = 0, locked_ms = 0 WHERE id = $1 AND (failures <> 0 OR locked_ms <> 0)";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	return db_run(s);
+	return db_run_ints(writer, sql, &user_id, 1);
 }

@@ -148,11 +148,6 @@ int recovery_codes_replace(
 int recovery_codes_remove(struct db *writer, int64_t user_id)
 {
 	static const char sql[] = "DELETE FROM recovery_codes WHERE user_id = $1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	return db_run(s);
+	return db_run_ints(writer, sql, &user_id, 1);
 }

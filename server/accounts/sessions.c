@@ -48,14 +48,9 @@ int sessions_revoke(struct db *writer, int64_t id, int64_t now_ms)
 	static const char sql[] =
 		"UPDATE sessions SET revoked_ms = CASE WHEN revoked_ms = 0 THEN $1 ELSE revoked_ms END "
 		"WHERE id = $2";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id};
+	int err = db_run_ints(writer, sql, values, 2);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	err = db_run(s);
 	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
 }
 
@@ -63,15 +58,9 @@ int sessions_revoke_of(struct db *writer, int64_t user_id, int64_t id, int64_t n
 {
 	static const char sql[] = "UPDATE sessions SET revoked_ms = $1 WHERE id = $2 AND user_id = $3 AND "
 				  "revoked_ms = 0 AND expires_ms > $1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id, user_id};
+	int err = db_run_ints(writer, sql, values, 3);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	db_bind_int(s, 3, user_id);
-	err = db_run(s);
 	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
 }
 
@@ -79,15 +68,9 @@ int sessions_revoke_all(struct db *writer, int64_t user_id, int64_t except, int6
 {
 	static const char sql[] =
 		"UPDATE sessions SET revoked_ms = $1 WHERE user_id = $2 AND revoked_ms = 0 AND id <> $3";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, user_id, except};
+	int err = db_run_ints(writer, sql, values, 3);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, user_id);
-	db_bind_int(s, 3, except);
-	err = db_run(s);
 	if (!err && ret_count)
 		*ret_count = db_changes(writer);
 	return err;
@@ -224,16 +207,9 @@ static int rotate(struct db *writer, const struct refresh_claim *claim, const st
 {
 	static const char sql[] =
 		"UPDATE sessions SET generation = $1, refreshed_ms = $2, expires_ms = $3 WHERE id = $4";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {result->generation, claim->now_ms, result->expires_ms, claim->id};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, result->generation);
-	db_bind_int(s, 2, claim->now_ms);
-	db_bind_int(s, 3, result->expires_ms);
-	db_bind_int(s, 4, claim->id);
-	return db_run(s);
+	return db_run_ints(writer, sql, values, 4);
 }
 
 int sessions_refresh(struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result)

@@ -126,14 +126,9 @@ int sweep_look(void *arg, struct db *reader)
 /* One statement for one row, if it still is what it was. */
 static int change(struct db *writer, const char *sql, int64_t id, int64_t time_ms)
 {
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {id, time_ms};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, id);
-	db_bind_int(s, 2, time_ms);
-	return db_run(s);
+	return db_run_ints(writer, sql, values, 2);
 }
 
 static int write_rows(struct sweep *sweep, struct db *writer, const char *remove, const char *mark)

@@ -141,19 +141,8 @@ int totp_state(struct db *db, int64_t user_id, enum totp_state *ret_state)
 
 int totp_remove(struct db *writer, int64_t user_id)
 {
-	static const char secret[] = "DELETE FROM totp WHERE user_id = $1";
-	static const char codes[] = "DELETE FROM recovery_codes WHERE user_id = $1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, secret, &s);
+	static const char sql[] = "DELETE FROM totp WHERE user_id = $1";
+	int err = recovery_codes_remove(writer, user_id);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	err = db_run(s);
-	if (!err)
-		err = db_prepare(writer, codes, &s);
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	return db_run(s);
+	return err ? err : db_run_ints(writer, sql, &user_id, 1);
 }

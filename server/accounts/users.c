@@ -122,26 +122,6 @@ int users_find_nobody(struct db *db, struct user *ret_nobody)
 	return err ? err : read_one(s, ret_nobody);
 }
 
-int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg)
-{
-	static const char sql[] = "SELECT " USERS_COLUMNS " FROM users WHERE deleted_ms = 0 ORDER BY username_key";
-	struct db_statement *s = NULL;
-	struct user user;
-	int err = db_prepare(db, sql, &s);
-
-	if (err)
-		return err;
-	while ((err = db_step(s)) == 1) {
-		err = users_read(s, &user);
-		if (!err)
-			err = row(arg, &user);
-		if (err)
-			break;
-	}
-	db_finish(s);
-	return err;
-}
-
 int users_add(struct db *writer, struct user *user, int64_t now_ms)
 {
 	static const char sql[] = "INSERT INTO users (public_id, username, username_key, email, email_key, password, "
@@ -178,11 +158,9 @@ int users_add(struct db *writer, struct user *user, int64_t now_ms)
 	return err;
 }
 
-/* Runs an update of one account. */
-static int change(struct db *writer, struct db_statement *s)
+/* What an update of one account has come to. */
+static int changed(struct db *writer, int err)
 {
-	int err = db_run(s);
-
 	return !err && db_changes(writer) == 0 ? ERR_NOT_FOUND : err;
 }
 
@@ -190,29 +168,18 @@ int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now
 {
 	static const char sql[] = "UPDATE users SET disabled = $1, credentials = credentials + $1, updated_ms = $2 "
 				  "WHERE id = $3 AND deleted_ms = 0";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {disabled, now_ms, id};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, disabled);
-	db_bind_int(s, 2, now_ms);
-	db_bind_int(s, 3, id);
-	return change(writer, s);
+	return changed(writer, db_run_ints(writer, sql, values, 3));
 }
 
 int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms)
 {
 	static const char sql[] = "UPDATE users SET must_reset = 1, credentials = credentials + 1, updated_ms = $1 "
 				  "WHERE id = $2 AND deleted_ms = 0";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	return change(writer, s);
+	return changed(writer, db_run_ints(writer, sql, values, 2));
 }
 
 int users_delete(struct db *writer, int64_t id, int64_t now_ms)
@@ -223,14 +190,9 @@ int users_delete(struct db *writer, int64_t id, int64_t now_ms)
 		"email = NULL, email_key = NULL, password = '', admin = 0, disabled = 1, must_reset = 0, failures = 0, "
 		"locked_ms = 0, credentials = credentials + 1, updated_ms = $1, deleted_ms = $1 "
 		"WHERE id = $2 AND deleted_ms = 0";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	return change(writer, s);
+	return changed(writer, db_run_ints(writer, sql, values, 2));
 }
 
 int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t now_ms)
@@ -245,21 +207,16 @@ int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t 
 	db_bind_text(s, 1, hash);
 	db_bind_int(s, 2, now_ms);
 	db_bind_int(s, 3, id);
-	return change(writer, s);
+	return changed(writer, db_run(s));
 }
 
 int users_raise_credentials(struct db *writer, int64_t id, int64_t now_ms)
 {
 	static const char sql[] = "UPDATE users SET credentials = credentials + 1, updated_ms = $1 "
 				  "WHERE id = $2 AND deleted_ms = 0";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {now_ms, id};
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, now_ms);
-	db_bind_int(s, 2, id);
-	return change(writer, s);
+	return changed(writer, db_run_ints(writer, sql, values, 2));
 }
 
 int users_confirm(struct db *writer, const struct user *user)

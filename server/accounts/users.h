@@ -44,7 +44,6 @@ int users_find_by_public_id(struct db *db, const char *public_id, struct user *r
 int users_find_by_id(struct db *db, int64_t id, struct user *ret_user) MUST_CHECK;
 /* The work of finding somebody, for when nobody was found: *ret_nobody is then no one's, and for no use. */
 int users_find_nobody(struct db *db, struct user *ret_nobody) MUST_CHECK;
-int users_list(struct db *db, int (*row)(void *arg, const struct user *user), void *arg) MUST_CHECK;
 
 /* Writers. Adding fills in id, and public_id where it is ""; ERR_EXISTS for a taken name or address. */
 int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;

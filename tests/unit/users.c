@@ -101,36 +101,6 @@ Test(users, names_and_addresses_are_taken_once)
 	cr_expect_eq(add("carol", "", NULL), 0, "any number of users have no address");
 }
 
-static int collect(void *arg, const struct user *user)
-{
-	char *text = arg;
-
-	(void)snprintf(text + strlen(text), 100 - strlen(text), "%s ", user->username);
-	return 0;
-}
-
-static int refuse(void *arg, const struct user *user)
-{
-	(void)user;
-	++*(int *)arg;
-	return ERR_LIMIT;
-}
-
-Test(users, listed_by_name)
-{
-	char text[100] = "";
-	int seen = 0;
-
-	cr_assert_eq(add("carol", "", NULL), 0);
-	cr_assert_eq(add("Bob", "", NULL), 0);
-	cr_assert_eq(add("alice", "", NULL), 0);
-	cr_assert_eq(users_list(db, collect, text), 0);
-	cr_expect_str_eq(text, "alice Bob carol ");
-	cr_expect_eq(users_list(db, refuse, &seen), ERR_LIMIT);
-	cr_expect_eq(seen, 1);
-	cr_expect_eq(users_list(db, refuse, &seen), ERR_LIMIT, "the statement was given back");
-}
-
 static void add_session(int64_t id, int64_t user_id)
 {
 	struct session session = {
