@@ -211,6 +211,35 @@ Test(guessing, delays_double_and_end)
 	free(config);
 }
 
+/* A password that a session's owner is asked for again: one allowance whatever it is asked for, and nobody else's to use up. */
+Test(guessing, confirmations_share_what_logins_by_any_name_leave_alone)
+{
+	char *config = scene_text("{" CHEAP ",'throttle':{" SLOW ",'address':{'burst':100}}}");
+	char *change = scene_text("{'current_password':'wrong','new_password':'another horse, another battery'}");
+	char *enrol = scene_text("{'password':'wrong'}"), *right = scene_text("{'password':'%s'}", SCENE_PASSWORD);
+	struct server *server = serve(config);
+	struct api_login alice = api_login(server, "alice", SCENE_PASSWORD);
+	struct http_reply reply;
+
+	for (int i = 0; i <= FREE; i++)
+		cr_assert_eq(status_of(server, "id:1", "wrong"), i < FREE ? 401 : 429);
+	for (int i = 0; i < FREE; i++) {
+		api_post(server, i % 2 ? "/password/change" : "/me/totp", alice.authorization, i % 2 ? change : enrol,
+			&reply);
+		http_reply_release(&reply);
+		cr_assert_eq(reply.status, 403, "guess %d", i);
+	}
+	api_post(server, "/me/totp", alice.authorization, right, &reply);
+	http_reply_release(&reply);
+	cr_expect_eq(reply.status, 429, "the allowance is one");
+	cr_expect_eq(status_of(server, "alice", SCENE_PASSWORD), 200, "her logins have another");
+	server_free(server);
+	free(right);
+	free(enrol);
+	free(change);
+	free(config);
+}
+
 Test(guessing, one_address_is_limited_over_all_accounts)
 {
 	char *config = scene_text("{" CHEAP ",'throttle':{'address':{'burst':4,'per_minute':1}}}");
