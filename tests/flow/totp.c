@@ -592,6 +592,7 @@ Test(totp_scenes, an_inline_effect_can_reject_the_second_step)
 /* Wrong codes count towards the account's lock as wrong passwords do, and a right password alone takes nothing of that back. */
 Test(totp_scenes, wrong_codes_lock_the_account)
 {
+	static const char *const passwd[] = {"user", "passwd", "alice", "--password-stdin", NULL};
 	char token[TEXT], code[CODE];
 	struct owner owner;
 
@@ -608,12 +609,18 @@ Test(totp_scenes, wrong_codes_lock_the_account)
 	next_code(&owner, code);
 	cr_assert(second_step_is_refused(token, code, "invalid_mfa_token"));
 	cr_assert_eq(api_login(server, "alice", SCENE_PASSWORD).status, 401);
+	cr_assert_eq(server_command(server, passwd, SCENE_PASSWORD "\n", NULL), 0);
+	first_step(token);
+	next_code(&owner, code);
+	cr_assert(second_step_passes(token, code), "a new password opens it, and the second factor is the same");
 	server_free(server);
 }
 
-/* Guesses at codes are limited by themselves, and the password does not help. */
+/* Guesses at codes are limited by themselves, and the password does not help. The operator does. */
 Test(totp_scenes, guesses_at_codes_are_throttled)
 {
+	static const char *const passwd[] = {"user", "passwd", "alice", "--password-stdin", NULL};
+	static const char *const unlock[] = {"user", "unlock", "alice", NULL};
 	char token[TEXT], code[CODE];
 	struct owner owner;
 	struct http_reply reply;
@@ -633,5 +640,11 @@ Test(totp_scenes, guesses_at_codes_are_throttled)
 	next_code(&owner, code);
 	second_step(token, code, &reply);
 	cr_assert(problem(&reply, 429, "throttled"), "the right code, after too many wrong ones");
+	cr_assert_eq(server_command(server, passwd, SCENE_PASSWORD "\n", NULL), 0);
+	first_step(token);
+	second_step(token, code, &reply);
+	cr_assert(problem(&reply, 429, "throttled"), "a new password wins no guesses at codes");
+	cr_assert_eq(server_command(server, unlock, NULL, NULL), 0);
+	cr_assert(second_step_passes(token, code));
 	server_free(server);
 }
