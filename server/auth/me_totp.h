@@ -1,6 +1,6 @@
 /*
  * A user's own second factor: begun with the password, in force once a code has shown that the authenticator has the secret, and taken away
- * with the password or a code.
+ * with both the password and a code: who has a session and has seen a password must not get rid of what stands in his way.
  *
  * A wrong password or code is 403 wrong_password or wrong_code, limited and counted as at a login. 401: the session, or the
  * account's credentials, ended meanwhile.
@@ -22,7 +22,10 @@ void me_totp_begin(struct exchange *x, struct request_thread *thread);
  * totp_not_pending, totp_active
  */
 void me_totp_confirm(struct exchange *x, struct request_thread *thread);
-/* DELETE /me/totp {"code"} or {"password"}: 200 {"event_id"}; a recovery code is a code. 409 totp_not_active */
+/*
+ * DELETE /me/totp {"password","code"} (ASVS 5.0 7.5.1): 200 {"event_id"}; a recovery code is a code. Who has lost those too is the operator's to help
+ * (`user totp-remove`; 6.4.4). 409 totp_not_active
+ */
 void me_totp_remove(struct exchange *x, struct request_thread *thread);
 
 #endif

@@ -219,7 +219,7 @@ def account(server, box):
     first = log_in(server, "bob")
     server.call("POST", "/login/totp", {"mfa_token": first["mfa_token"], "code": "000000"}, expect=401)
     server.call("POST", "/login/totp", {"mfa_token": first["mfa_token"], "code": totp(secret)}, expect=200)
-    server.call("DELETE", "/me/totp", {"code": codes[0]}, token=access, expect=200)
+    server.call("DELETE", "/me/totp", {"password": PASSWORD, "code": codes[0]}, token=access, expect=200)
     server.call("POST", "/logout", {"all": True}, token=access, expect=200)
     server.call("POST", "/logout", token=access, expect=401)
 
