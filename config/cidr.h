@@ -25,7 +25,10 @@ int cidr_parse_address(const char *text, struct cidr *ret_address) MUST_CHECK;
 
 bool cidr_contains(const struct cidr *network, const struct cidr *address);
 
-/* The address cut to `bits` (of IPv6, say 64: what one household has), the rest 0; `bits` beyond its length changes nothing. */
+/*
+ * The address cut to `bits` (of IPv6, say 64: what one household has), the rest 0; `bits` beyond its length changes
+ * nothing.
+ */
 struct cidr cidr_network(const struct cidr *address, int bits);
 
 #endif

@@ -38,8 +38,8 @@ struct timespec clock_deadline(int64_t mono_us);
 enum { RFC3339_SIZE = 25 };
 void clock_rfc3339(char ret_text[RFC3339_SIZE], int64_t ms);
 /*
- * The way back, as people may write it: with or without a fraction, with Z or an offset ("+02:00"), or a date alone, which is
- * its midnight in UTC. ERR_INVALID: nothing of that, or not in these years.
+ * The way back, as people may write it: with or without a fraction, with Z or an offset ("+02:00"), or a date alone,
+ * which is its midnight in UTC. ERR_INVALID: nothing of that, or not in these years.
  */
 int clock_parse_rfc3339(const char *text, int64_t *ret_ms) MUST_CHECK;
 

@@ -15,8 +15,9 @@ enum { ID_LENGTH = 26, ID_SIZE = ID_LENGTH + 1, ID_RANDOM = 10 };
 void id_new(char ret_id[ID_SIZE], int64_t now_ms);
 
 /*
- * Ids that are many and no secret, such as a request's: one random start, counted up from there (the specification's "monotonic"), so
- * that none costs a system call. Two series meet as little as two random ids do; within one the next can be foretold.
+ * Ids that are many and no secret, such as a request's: one random start, counted up from there (the specification's
+ * "monotonic"), so that none costs a system call. Two series meet as little as two random ids do; within one the next
+ * can be foretold.
  */
 struct id_series {
 	unsigned char start[ID_RANDOM];

@@ -10,9 +10,9 @@
 #include <stddef.h>
 
 /*
- * The line, from 1, of the key that `path` leads to ("effects.crm.url": members of members of the
- * outermost object; "effects.hooks.urls[1].url": with the second object of a list on the way), or 0 if there is none. A path
- * that ends in such an index leads to where that object begins. `text` is NUL-terminated.
+ * The line, from 1, of the key that `path` leads to ("effects.crm.url": members of members of the outermost object;
+ * "effects.hooks.urls[1].url": with the second object of a list on the way), or 0 if there is none. A path that ends in
+ * such an index leads to where that object begins. `text` is NUL-terminated.
  */
 size_t locate_line(const char *text, const char *path);
 

@@ -24,8 +24,8 @@ static int64_t count_cores(void)
 }
 
 /*
- * What an authenticator app calls this server, unless it is told: the host of public_url. An IPv6 address has hyphens for
- * its colons, since in the label of a key a colon parts issuer and account.
+ * What an authenticator app calls this server, unless it is told: the host of public_url. An IPv6 address has hyphens
+ * for its colons, since in the label of a key a colon parts issuer and account.
  */
 static void name_totp_issuer(struct sources *sources, struct config *config)
 {

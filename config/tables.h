@@ -22,8 +22,8 @@ const char *effect_default(const char *type, const struct option *row);
 bool tables_group(const struct option_table *table, const char *path);
 
 /*
- * Row of a full path ("password.queue", "effects.crm.url"); NULL: none such. `ret_nearest`, where not
- * NULL, then gets the nearest path that exists, or "", or `path` itself if that is made of objects and can't be set by a text.
+ * Row of a full path ("password.queue", "effects.crm.url"); NULL: none such. `ret_nearest`, where not NULL, then gets
+ * the nearest path that exists, or "", or `path` itself if that is made of objects and can't be set by a text.
  */
 const struct option *tables_find(const char *path, char ret_nearest[LIMIT_CONFIG_PATH]);
 

@@ -15,7 +15,9 @@ bool utf8_valid(const char *text);
 /* Characters of a valid text. */
 size_t utf8_count(const char *text);
 
-/* Puts a '?' in the place of every byte that belongs to no character: for what a stranger said and people are to read. */
+/*
+ * Puts a '?' in the place of every byte that belongs to no character: for what a stranger said and people are to read.
+ */
 void utf8_mend(char *text);
 
 #endif

@@ -2,10 +2,10 @@
  * Circuit breaker of one lane: closed, open, half-open.
  *
  * Pure: now and random numbers come in. It opens with the attempt that makes it `failures` in a row, or that brings the
- * failures to `failure_share` percent of the last `window_ms`; or at once when the target itself is condemned (401, 403, …).
- * Open, it lets nothing through until `open_for_ms`, and up to a quarter more, has passed: targets that broke together are not
- * probed together. Then half-open: one probe at a time, whose end decides; what was begun before it opened may end
- * meanwhile and says nothing newer. `paused` is open without an end, for a target that said 410.
+ * failures to `failure_share` percent of the last `window_ms`; or at once when the target itself is condemned (401,
+ * 403, …). Open, it lets nothing through until `open_for_ms`, and up to a quarter more, has passed: targets that broke
+ * together are not probed together. Then half-open: one probe at a time, whose end decides; what was begun before it
+ * opened may end meanwhile and says nothing newer. `paused` is open without an end, for a target that said 410.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_BREAKER_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_BREAKER_H

@@ -1,9 +1,9 @@
 /*
  * Token bucket of one lane: at most `per_second` attempts begin, after a rest up to `burst` at once.
  *
- * Pure, and exact in whole numbers: an attempt costs 1,000 units, and each millisecond gives `per_second` of them, so that
- * nothing is rounded away and nothing drifts. What comes in a millisecond always fits, else a small burst
- * would bound the rate to one attempt a millisecond. (The leaky bucket as a meter, ITU-T I.371 annex A.)
+ * Pure, and exact in whole numbers: an attempt costs 1,000 units, and each millisecond gives `per_second` of them, so
+ * that nothing is rounded away and nothing drifts. What comes in a millisecond always fits, else a small burst would
+ * bound the rate to one attempt a millisecond. (The leaky bucket as a meter, ITU-T I.371 annex A.)
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_BUCKET_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_BUCKET_H

@@ -110,8 +110,8 @@ int couriers_send(struct couriers *couriers, struct errand *errand)
 }
 
 /*
- * curl asks whether to stop whenever one of its waits ends, which may take a second, be it for a name, a connection or the
- * reply to a mail. A signal ends the wait; again and again, as it may come between the question and the wait.
+ * curl asks whether to stop whenever one of its waits ends, which may take a second, be it for a name, a connection or
+ * the reply to a mail. A signal ends the wait; again and again, as it may come between the question and the wait.
  */
 static void interrupt_all(struct couriers *couriers)
 {

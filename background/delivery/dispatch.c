@@ -19,8 +19,8 @@ static size_t parts_for(const struct config *config, const char *type)
 }
 
 /*
- * Whatever type an event has, the patterns that match it are those that match its own name, if that is one of them, or else the
- * longest prefix that does with something behind it. So it is enough to ask for those.
+ * Whatever type an event has, the patterns that match it are those that match its own name, if that is one of them, or
+ * else the longest prefix that does with something behind it. So it is enough to ask for those.
  */
 size_t dispatch_most(const struct config *config)
 {
@@ -36,7 +36,9 @@ size_t dispatch_most(const struct config *config)
 	return most;
 }
 
-/* Where a fire-and-forget effect goes: memory while there is room and the target takes effects, else what on_full says. */
+/*
+ * Where a fire-and-forget effect goes: memory while there is room and the target takes effects, else what on_full says.
+ */
 static void plan_memory(struct dispatch_entry *entry)
 {
 	struct target *target = entry->target;

@@ -32,8 +32,8 @@ struct dispatch {
 };
 
 /*
- * The rows that one event of a type may cause at most, by this configuration: more than LIMIT_DISPATCH are refused at start, and
- * dispatch relies on it.
+ * The rows that one event of a type may cause at most, by this configuration: more than LIMIT_DISPATCH are refused at
+ * start, and dispatch relies on it.
  */
 size_t dispatch_most(const struct config *config);
 
@@ -44,7 +44,9 @@ void dispatch_measure_cost(struct dispatch *dispatch);
 int dispatch_write(struct dispatch *dispatch, struct db *db) MUST_CHECK;
 void dispatch_committed(struct dispatch *dispatch);
 void dispatch_abandon(struct dispatch *dispatch);
-/* 0, or ERR_DENIED: an effect with on_failure reject failed; the request is to be refused, and those after it are dead. */
+/*
+ * 0, or ERR_DENIED: an effect with on_failure reject failed; the request is to be refused, and those after it are dead.
+ */
 int dispatch_inline(struct dispatch *dispatch) MUST_CHECK;
 
 #endif

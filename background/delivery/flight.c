@@ -193,8 +193,8 @@ void flight_conclude(
 }
 
 /*
- * An attempt ended with that reply. `error`: why there was none. `request`: what was sent, NULL: nothing; a reason has the reply's
- * words, and what was sent may be among them.
+ * An attempt ended with that reply. `error`: why there was none. `request`: what was sent, NULL: nothing; a reason has
+ * the reply's words, and what was sent may be among them.
  */
 static void judge(struct item *item, const struct request *request, const struct reply *reply, const char *error,
 	struct verdict *ret_verdict)
@@ -335,7 +335,10 @@ void flight_read(struct worker *worker, struct flight *flight, CURLcode result, 
 		resolvers_leave(&worker->resolvers, flight->item->target->lane, now_ms);
 }
 
-/* Whether it is to be sent again with another token: once, and not when the token that was refused was fetched for that. */
+/*
+ * Whether it is to be sent again with another token: once, and not when the token that was refused was fetched for
+ * that.
+ */
 static bool wants_other_token(struct worker *worker, struct flight *flight, const struct reply *reply)
 {
 	struct token_cache *tokens = token_cache_of(worker, flight->item);

@@ -33,8 +33,8 @@ bool gate_begin(struct gate *gate, int64_t now_ms);
 /* It was not sent after all. */
 void gate_withdraw(struct gate *gate, bool probe);
 /*
- * It ended. True if the breaker's state changed. `ret_told_until_ms`: the end of a pause that this reply asked for, if that is
- * longer than what was asked for before, else 0.
+ * It ended. True if the breaker's state changed. `ret_told_until_ms`: the end of a pause that this reply asked for, if
+ * that is longer than what was asked for before, else 0.
  */
 bool gate_end(struct gate *gate, const struct verdict *verdict, bool probe, int64_t now_ms, uint32_t random,
 	int64_t *ret_told_until_ms);

@@ -1,10 +1,10 @@
 /*
- * Inline effects: a request thread waits while its effect has its turn. The item is held in its lane from the commit on, so
- * that no refill sends it early; a message gives it its turn, and the end of its first attempt, or the knowledge that
- * there will be none, ends the wait. Every wait is in the worker's list, so that a stop can end them all.
+ * Inline effects: a request thread waits while its effect has its turn. The item is held in its lane from the commit
+ * on, so that no refill sends it early; a message gives it its turn, and the end of its first attempt, or the knowledge
+ * that there will be none, ends the wait. Every wait is in the worker's list, so that a stop can end them all.
  *
- * What refuses a request is told only once its row says so: a request that was refused must not have its effect sent after all
- * by the next start, whatever ends this process.
+ * What refuses a request is told only once its row says so: a request that was refused must not have its effect sent
+ * after all by the next start, whatever ends this process.
  */
 #include <errno.h>
 

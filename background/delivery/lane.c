@@ -1,7 +1,7 @@
 /*
- * Five places for an item: a ready line (first come first served), the backoff heap (by due time), the hold (inline effects
- * before their turn; only in the window), and in the hands of the worker (flying, settling). Every item with a row is in
- * the window, wherever it is: the window is what the lane "knows".
+ * Five places for an item: a ready line (first come first served), the backoff heap (by due time), the hold (inline
+ * effects before their turn; only in the window), and in the hands of the worker (flying, settling). Every item with a
+ * row is in the window, wherever it is: the window is what the lane "knows".
  */
 #include "background/delivery/lane.h"
 

@@ -2,15 +2,15 @@
  * A lane: one target's queue as one worker holds it. Its window on the backlog, its limits,
  * its breaker. No I/O, no clock, no lock: now comes in, and only the owning worker calls.
  *
- * First tries and those to be tried again (the classes of outbox.h) are kept apart all the way: each has half of the window,
- * a queue, a backlog on disk and refills of its own, and where both are ready they begin in turns, one to one.
- * So a storm of retries can neither starve new work nor fill its window, and new work can't keep retries waiting for good.
- * Suspects have a list beside the window and begin only by lane_start_suspect.
+ * First tries and those to be tried again (the classes of outbox.h) are kept apart all the way: each has half of the
+ * window, a queue, a backlog on disk and refills of its own, and where both are ready they begin in turns, one to one.
+ * So a storm of retries can neither starve new work nor fill its window, and new work can't keep retries waiting for
+ * good. Suspects have a list beside the window and begin only by lane_start_suspect.
  *
- * What is held in memory: at most LIMIT_LANE_WINDOW durable effects (more for inline ones, whose number
- * request threads bound), LIMIT_LANE_SUSPECTS suspects, and what dispatch reserved of fire-and-forget ones. The rest of the
- * backlog waits on disk, and the lane knows only that it does and when to look next.
- * While it does, new durable offers of its class are turned away, so that the order of the backlog is kept.
+ * What is held in memory: at most LIMIT_LANE_WINDOW durable effects (more for inline ones, whose number request threads
+ * bound), LIMIT_LANE_SUSPECTS suspects, and what dispatch reserved of fire-and-forget ones. The rest of the backlog
+ * waits on disk, and the lane knows only that it does and when to look next. While it does, new durable offers of its
+ * class are turned away, so that the order of the backlog is kept.
  *
  * An attempt begins when something is ready and all of these let it: max_in_flight, the rate, the breaker, a pause
  * by an operator, and a pause that the target itself asked for by Retry-After.
@@ -41,14 +41,14 @@ struct lane *lane_new(const struct effect_config *config);
 void lane_free(struct lane *lane);
 
 /*
- * Takes over an item: ready (or in backoff, if it is to be tried again later: a first try is due whatever the clock says), or
- * held back if `hold`. False: not taken, the caller keeps it; its part of the window is full or a backlog
- * of its class waits on disk (the item's row waits there, too), or the row is held already.
+ * Takes over an item: ready (or in backoff, if it is to be tried again later: a first try is due whatever the clock
+ * says), or held back if `hold`. False: not taken, the caller keeps it; its part of the window is full or a backlog of
+ * its class waits on disk (the item's row waits there, too), or the row is held already.
  */
 bool lane_offer(struct lane *lane, struct item *item, bool hold, int64_t now_ms);
 /*
- * Takes over an item with a row that is not to be sent but settled: it is settling. False: not taken, as by lane_offer; there are as
- * many of them and of suspects at a time.
+ * Takes over an item with a row that is not to be sent but settled: it is settling. False: not taken, as by lane_offer;
+ * there are as many of them and of suspects at a time.
  */
 bool lane_adopt(struct lane *lane, struct item *item);
 /*
@@ -68,16 +68,19 @@ void lane_unqueue(struct lane *lane, struct item *item);
 /* The next item to send, now flying and counted as in flight; NULL: nothing may begin now. Never a suspect. */
 struct item *lane_start(struct lane *lane, int64_t now_ms);
 /*
- * The same for the first suspect, if the lane may begin one now. The caller has made sure that nothing else flies in the
- * process. NULL: it may not; then it must let others fly again.
+ * The same for the first suspect, if the lane may begin one now. The caller has made sure that nothing else flies in
+ * the process. NULL: it may not; then it must let others fly again.
  */
 struct item *lane_start_suspect(struct lane *lane, int64_t now_ms);
 /*
- * Since when the first suspect could have begun but for the others in flight, as lane_start last saw it: it waits "alone and
- * last". 0: none could. After one has begun the next one waits anew, so that suspects can't keep all others from flying.
+ * Since when the first suspect could have begun but for the others in flight, as lane_start last saw it: it waits
+ * "alone and last". 0: none could. After one has begun the next one waits anew, so that suspects can't keep all others
+ * from flying.
  */
 int64_t lane_suspect_since_ms(const struct lane *lane);
-/* Whether it could begin now if nothing else were in flight: to be known before all others are kept from flying for it. */
+/*
+ * Whether it could begin now if nothing else were in flight: to be known before all others are kept from flying for it.
+ */
 bool lane_suspect_may_begin(const struct lane *lane, int64_t now_ms);
 
 /* What becomes of an item whose attempt ended (or that could not be sent at all). */
@@ -102,26 +105,28 @@ void lane_withdraw(struct lane *lane, struct item *item);
 /* A settling item's outcome is durable. Terminal: forgotten and handed back to the caller, who frees it. */
 void lane_forget(struct lane *lane, struct item *item);
 /*
- * To be tried again at item->due_ms, and of that class from now on: kept in the heap (true), or, where too many wait there,
- * forgotten and handed back (false): it is on disk as OUTBOX_AGAIN and will be read again when due. (If its row could
- * not be written and is still one of OUTBOX_FIRST: lane_note_disk.)
+ * To be tried again at item->due_ms, and of that class from now on: kept in the heap (true), or, where too many wait
+ * there, forgotten and handed back (false): it is on disk as OUTBOX_AGAIN and will be read again when due. (If its row
+ * could not be written and is still one of OUTBOX_FIRST: lane_note_disk.)
  */
 bool lane_wait(struct lane *lane, struct item *item);
 
 /* The backlog on disk, of each class. */
 bool lane_wants_refill(const struct lane *lane, enum outbox_class class, int64_t now_ms);
-/* Before the rows of a refill are offered; from here on the lane knows of no backlog of that class but what it is told. */
+/*
+ * Before the rows of a refill are offered; from here on the lane knows of no backlog of that class but what it is told.
+ */
 void lane_refill_begin(struct lane *lane, enum outbox_class class);
 /*
- * A refill saw `rows` rows of at most `limit`; it is to be looked again at `next_due_ms`, when the earliest later row is due
- * (INT64_MAX: never, as for OUTBOX_FIRST, unless something went wrong).
+ * A refill saw `rows` rows of at most `limit`; it is to be looked again at `next_due_ms`, when the earliest later row
+ * is due (INT64_MAX: never, as for OUTBOX_FIRST, unless something went wrong).
  */
 void lane_refilled(struct lane *lane, enum outbox_class class, int rows, int limit, int64_t next_due_ms);
 /* Rows of this lane, of either class, may be on disk that were never offered. */
 void lane_note_disk(struct lane *lane);
 /*
- * Rows were changed behind its back (discarded, replayed): forgets and frees all ready and waiting items that have a row and
- * that nobody waits for (none that is held, flying or settling), and notes the disk.
+ * Rows were changed behind its back (discarded, replayed): forgets and frees all ready and waiting items that have a
+ * row and that nobody waits for (none that is held, flying or settling), and notes the disk.
  */
 void lane_reread(struct lane *lane);
 /* No more refills: what is on disk stays there for the next start. */

@@ -1,6 +1,6 @@
 /*
- * The line-up of a lane: what waits in memory to be sent, and in which order. Ready items stand in lines, first come first
- * served, those to be tried again later in a heap. Those that somebody waits for go first; then first tries and
+ * The line-up of a lane: what waits in memory to be sent, and in which order. Ready items stand in lines, first come
+ * first served, those to be tried again later in a heap. Those that somebody waits for go first; then first tries and
  * retries in turns, one to one. It owns nothing.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_LINEUP_H

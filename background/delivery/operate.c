@@ -126,7 +126,10 @@ static void replay_done(void *arg, int err)
 		order(target, ORDER_NOTE);
 }
 
-/* Once a stop has begun: a stop has its time, and a million rows would take longer. The caller is told that there are more. */
+/*
+ * Once a stop has begun: a stop has its time, and a million rows would take longer. The caller is told that there are
+ * more.
+ */
 static bool left_off(struct pool *pool, struct outbox_tally *sum)
 {
 	if (!atomic_load(&pool->ending))

@@ -2,7 +2,8 @@
  * What operators do to a running pool: pause, resume, replay, discard, and look. Any thread that may wait for a commit,
  * so no worker's and not the committer's.
  *
- * A change is durable when these return, and the workers have been told of it: by a flag that each takes in its next turn.
+ * A change is durable when these return, and the workers have been told of it: by a flag that each takes in its next
+ * turn.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_OPERATE_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_OPERATE_H
@@ -19,9 +20,10 @@ int pool_pause(struct pool *pool, const char *name, const char *reason) MUST_CHE
 int pool_resume(struct pool *pool, const char *name) MUST_CHECK;
 
 /*
- * Dead letters are owed again (outbox_replay), in batches, until none is left that fits the filter. Those of effects that are
- * configured no more stay dead and are not counted: nobody would send them. No target is brought beyond its max_pending: with some
- * left for that reason, or because a stop has begun, `ret_tally->more` is true. `dry_run`: only counts. On an error `ret_tally` says what had been done.
+ * Dead letters are owed again (outbox_replay), in batches, until none is left that fits the filter. Those of effects
+ * that are configured no more stay dead and are not counted: nobody would send them. No target is brought beyond its
+ * max_pending: with some left for that reason, or because a stop has begun, `ret_tally->more` is true. `dry_run`: only
+ * counts. On an error `ret_tally` says what had been done.
  */
 int pool_replay(
 	struct pool *pool, const struct outbox_filter *filter, bool dry_run, struct outbox_tally *ret_tally) MUST_CHECK;
@@ -33,8 +35,8 @@ int pool_discard(
 void pool_removed(struct pool *pool, const struct outbox_tally *tally);
 
 /*
- * When a pending effect that is due at `due_ms` is next tried: what its target waits for comes before what the effect itself
- * waits for. Returns why the target waits, NULL if it does not; `ret_next_ms` 0: nobody can tell.
+ * When a pending effect that is due at `due_ms` is next tried: what its target waits for comes before what the effect
+ * itself waits for. Returns why the target waits, NULL if it does not; `ret_next_ms` 0: nobody can tell.
  */
 const char *pool_next_attempt(struct pool *pool, const char *name, int64_t due_ms, int64_t *ret_next_ms);
 

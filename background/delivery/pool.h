@@ -22,13 +22,16 @@
 struct pool;
 
 /*
- * Puts it together; nothing is sent before pool_begin, though effects may be offered. A start that fails in between, on a
- * port in use say, has then neither sent anything nor to wait for it: tried again each second, it would use up attempts.
+ * Puts it together; nothing is sent before pool_begin, though effects may be offered. A start that fails in between, on
+ * a port in use say, has then neither sent anything nor to wait for it: tried again each second, it would use up
+ * attempts.
  */
 /* ERR_LIMIT: dispatch_most is beyond LIMIT_DISPATCH. */
 int pool_prepare(const struct config *config, struct store *store, struct committer *committer, struct metrics *metrics,
 	struct pool **ret_pool) MUST_CHECK;
-/* How links in mails are made, before pool_begin; `links` must outlive the pool. Without it such mails can't be built. */
+/*
+ * How links in mails are made, before pool_begin; `links` must outlive the pool. Without it such mails can't be built.
+ */
 void pool_set_links(struct pool *pool, const struct link_maker *links);
 /* Takes up what the outbox still owes, at once. */
 void pool_begin(struct pool *pool);
@@ -46,9 +49,9 @@ void pool_measure_cost(struct pool *pool, struct event *event, int parts);
 bool pool_progressing(struct pool *pool);
 
 /*
- * A stop has begun: from `at_us` on no request waits for an inline effect any more, and a replay or discard ends with the
- * batch that it is at. To be called before the edge is stopped, which waits for its requests; `at_us` a little before the
- * end of that time, so that they are answered. NULL is fine.
+ * A stop has begun: from `at_us` on no request waits for an inline effect any more, and a replay or discard ends with
+ * the batch that it is at. To be called before the edge is stopped, which waits for its requests; `at_us` a little
+ * before the end of that time, so that they are answered. NULL is fine.
  */
 void pool_end_waits(struct pool *pool, int64_t at_us);
 

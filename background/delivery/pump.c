@@ -1,4 +1,6 @@
-/* What a turn of a worker does with its lanes: operators' orders, refills, attempts that may begin, and what is shown. */
+/*
+ * What a turn of a worker does with its lanes: operators' orders, refills, attempts that may begin, and what is shown.
+ */
 #include "background/delivery/worker_internal.h"
 #include "config/clock.h"
 
@@ -26,8 +28,8 @@ static void carry_out(struct worker *worker, size_t i)
 }
 
 /*
- * What is offered now would wait. Told as a time, and not as a state, so that when an open breaker's time has come the next
- * effect that wants to be the probe is taken even if nothing else has woken this worker.
+ * What is offered now would wait. Told as a time, and not as a state, so that when an open breaker's time has come the
+ * next effect that wants to be the probe is taken even if nothing else has woken this worker.
  */
 static enum target_parking parking_of(const struct lane *lane, int64_t *ret_until_ms)
 {
@@ -42,8 +44,8 @@ static enum target_parking parking_of(const struct lane *lane, int64_t *ret_unti
 
 /*
  * At the gate of the quarantine, and while a token is on its way, nothing begins, and nothing is taken out of the lane.
- * Only the gate has to be looked at again: a token's arrival wakes this worker. What goes beyond a turn's share begins in the
- * next one, so that the first bytes leave before a long line has been built.
+ * Only the gate has to be looked at again: a token's arrival wakes this worker. What goes beyond a turn's share begins
+ * in the next one, so that the first bytes leave before a long line has been built.
  */
 static void start_all(struct worker *worker, size_t i, int64_t now_ms)
 {

@@ -1,12 +1,13 @@
 /*
- * Quarantine: the gate by which one suspect, an effect that was in flight at several crashes of the process, is sent while
- * nothing else is. What crashes the process then is known for certain.
+ * Quarantine: the gate by which one suspect, an effect that was in flight at several crashes of the process, is sent
+ * while nothing else is. What crashes the process then is known for certain.
  *
- * One for all workers of a pool; any of their threads, without a lock. An attempt enters and leaves. A worker that has a
- * suspect to send asks for the gate to be shut: politely, which is granted only if nothing is under way just now, or
- * urgently, which shuts it at once and is granted when what is under way has ended. Then it sends the suspect and opens the
- * gate again. Behind that the gate stays open for as long as it was shut, and QUARANTINE_REST_US at least, so that any number
- * of suspects takes at most half of the time of all others, and none of those waits for longer than what is under way and one attempt.
+ * One for all workers of a pool; any of their threads, without a lock. An attempt enters and leaves. A worker that has
+ * a suspect to send asks for the gate to be shut: politely, which is granted only if nothing is under way just now, or
+ * urgently, which shuts it at once and is granted when what is under way has ended. Then it sends the suspect and opens
+ * the gate again. Behind that the gate stays open for as long as it was shut, and QUARANTINE_REST_US at least, so that
+ * any number of suspects takes at most half of the time of all others, and none of those waits for longer than what is
+ * under way and one attempt.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_QUARANTINE_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_QUARANTINE_H
@@ -33,8 +34,8 @@ void quarantine_leave(struct quarantine *quarantine);
 bool quarantine_shut(const struct quarantine *quarantine);
 
 /*
- * True: nothing is under way, and nothing begins before quarantine_open. To be asked again until it is, or to be given up by
- * quarantine_open. `who` is the same each time.
+ * True: nothing is under way, and nothing begins before quarantine_open. To be asked again until it is, or to be given
+ * up by quarantine_open. `who` is the same each time.
  */
 bool quarantine_ask(struct quarantine *quarantine, const void *who, bool urgent, int64_t now_us);
 /* Whoever asked has no more need of it. Nothing happens if `who` does not hold it. */

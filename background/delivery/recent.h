@@ -23,8 +23,8 @@ struct recent *recent_new(void); /* NULL without memory */
 void recent_free(struct recent *recent);
 
 /*
- * Enters an effect; `effect` is what its id has behind the event's and a dash, a name or a name and a part. The ticket names it
- * from then on, until it is overwritten.
+ * Enters an effect; `effect` is what its id has behind the event's and a dash, a name or a name and a part. The ticket
+ * names it from then on, until it is overwritten.
  */
 uint64_t recent_add(struct recent *recent, const char *event_id, const char *effect, const struct recent_state *state);
 void recent_update(struct recent *recent, uint64_t ticket, const struct recent_state *state);

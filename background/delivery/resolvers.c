@@ -12,7 +12,9 @@ static void forget_ended(struct resolvers *resolvers, int64_t now_ms)
 void resolvers_leave(struct resolvers *resolvers, size_t lane, int64_t now_ms)
 {
 	forget_ended(resolvers, now_ms);
-	/* those that were under way already when the last place was taken find none: the oldest is forgotten for them */
+	/*
+	 * those that were under way already when the last place was taken find none: the oldest is forgotten for them
+	 */
 	if (resolvers->count == LIMIT_RESOLVERS)
 		resolvers->left[0] = resolvers->left[--resolvers->count];
 	resolvers->left[resolvers->count].until_ms = now_ms + LIMIT_RESOLVER_MS;

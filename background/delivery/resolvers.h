@@ -3,9 +3,9 @@
  * ended: when a transfer is given up before the answer came, its thread stays until the system's resolver gives up as
  * well. With a name server that never answers they would pile up, one for each attempt.
  *
- * So each one that is left behind takes a place until LIMIT_RESOLVER_MS have passed, and while all places are taken those
- * lanes that took them don't begin another. Others go on: their names are answered, or their connections stand.
- * A worker's own.
+ * So each one that is left behind takes a place until LIMIT_RESOLVER_MS have passed, and while all places are taken
+ * those lanes that took them don't begin another. Others go on: their names are answered, or their connections stand. A
+ * worker's own.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_RESOLVERS_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_RESOLVERS_H

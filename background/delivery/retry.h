@@ -1,11 +1,10 @@
 /*
  * Retry: when an effect that was not delivered is tried again, or that it is not.
  *
- * Pure: state and now in, decision out. Delays are "full jitter", uniform between 0 and a bound
- * that doubles from `first` to `cap`
- * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), and a Retry-After is a
- * floor that is never undercut, even above `cap`. An effect whose next attempt would come only beyond its max_age is dead
- * right away: nothing could become of it in the meantime.
+ * Pure: state and now in, decision out. Delays are "full jitter", uniform between 0 and a bound that doubles from
+ * `first` to `cap` (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), and a Retry-After is a
+ * floor that is never undercut, even above `cap`. An effect whose next attempt would come only beyond its max_age is
+ * dead right away: nothing could become of it in the meantime.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_RETRY_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_RETRY_H

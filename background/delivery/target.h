@@ -27,8 +27,8 @@ extern const char *const target_causes[CAUSE_COUNT];
 struct worker;
 
 /*
- * What may happen at each login is logged at most once in LIMIT_TELL_MS: a log of one line a login hides what else is in
- * it. Any thread.
+ * What may happen at each login is logged at most once in LIMIT_TELL_MS: a log of one line a login hides what else is
+ * in it. Any thread.
  */
 struct tell {
 	atomic_int_fast64_t next_us; /* clock_mono_us */

@@ -2,8 +2,9 @@
  * A token cache: the access token of one lane whose target wants OAuth2. Pure: no I/O, no clock; the owning worker
  * calls, and token_fetch.c fetches what is missing.
  *
- * A target may refuse a token before its time (revoked, keys changed). Then the next token is fetched, and is in doubt until
- * something else than 401 has been answered to it: refused as well, it shows that it is not the token that is wrong.
+ * A target may refuse a token before its time (revoked, keys changed). Then the next token is fetched, and is in doubt
+ * until something else than 401 has been answered to it: refused as well, it shows that it is not the token that is
+ * wrong.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_TOKEN_CACHE_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_TOKEN_CACHE_H
@@ -27,8 +28,8 @@ void token_cache_release(struct token_cache *cache);
 const char *token_cache_get(const struct token_cache *cache, int64_t now_ms);
 
 /*
- * A new token, taken over; good for `ttl_ms` as its server says. It is left LIMIT_TOKEN_MARGIN_MS, or a tenth of its time,
- * before that, so that none expires on its way.
+ * A new token, taken over; good for `ttl_ms` as its server says. It is left LIMIT_TOKEN_MARGIN_MS, or a tenth of its
+ * time, before that, so that none expires on its way.
  */
 void token_cache_put(struct token_cache *cache, char *text, int64_t ttl_ms, int64_t now_ms);
 

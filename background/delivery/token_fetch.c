@@ -1,8 +1,8 @@
 /*
  * Access tokens for a lane whose target wants OAuth2. The first effect that is to begin without one becomes the flight
  * that fetches it, through the worker's own multi; nothing else of the lane begins meanwhile, but what was under way
- * and had its token refused waits as a flight. The fetch is no attempt of any effect. Its failure is told to the lane as
- * the end of the one effect that fetched, so that the breaker counts a fetch once.
+ * and had its token refused waits as a flight. The fetch is no attempt of any effect. Its failure is told to the lane
+ * as the end of the one effect that fetched, so that the breaker counts a fetch once.
  */
 #include <stdlib.h>
 

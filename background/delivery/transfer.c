@@ -113,8 +113,9 @@ static int set_common(struct transfer *transfer, const struct effect_config *con
 	if (config->ca != NULL)
 		failed += curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca) != CURLE_OK;
 	/*
-	 * With a folder of authorities beside the file curl reads all of them anew for each connection, 25 ms in which the
-	 * worker does nothing else; those of a file alone it keeps with the multi handle (CURLOPT_CA_CACHE_TIMEOUT(3)).
+	 * With a folder of authorities beside the file curl reads all of them anew for each connection, 25 ms in which
+	 * the worker does nothing else; those of a file alone it keeps with the multi handle
+	 * (CURLOPT_CA_CACHE_TIMEOUT(3)).
 	 */
 	if (config->ca != NULL || curl_version_info(CURLVERSION_NOW)->cainfo != NULL)
 		failed += curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK;

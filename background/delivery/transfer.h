@@ -27,8 +27,8 @@ struct request *transfer_request(struct transfer *transfer);
 bool transfer_is_mail(const struct transfer *transfer);
 
 /*
- * Sets the handle up and adds it to `multi`. `multi` NULL: only sets it up, for transfer_perform. `owner` comes back from transfer_owner. On failure (ERR_MEMORY)
- * nothing is under way.
+ * Sets the handle up and adds it to `multi`. `multi` NULL: only sets it up, for transfer_perform. `owner` comes back
+ * from transfer_owner. On failure (ERR_MEMORY) nothing is under way.
  */
 int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner) MUST_CHECK;
 /* Runs it on the calling thread, to its end or until `stop` turns true (seen whenever a wait of curl's ends: within about a second,
@@ -47,8 +47,8 @@ void transfer_abort(struct transfer *transfer);
 /* Whether a connection was reused. After transfer_end. */
 bool transfer_reused(const struct transfer *transfer);
 /*
- * Why no reply came, in curl's own words and one line; "": it did not say. Names hosts and ports, never a URL. After transfer_end,
- * until transfer_clear.
+ * Why no reply came, in curl's own words and one line; "": it did not say. Names hosts and ports, never a URL. After
+ * transfer_end, until transfer_clear.
  */
 const char *transfer_error(const struct transfer *transfer);
 /* A look-up that was given up goes on without it: resolvers.h. After transfer_end. */

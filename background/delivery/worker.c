@@ -190,8 +190,8 @@ static void leave(struct item *item, struct item **spill)
 }
 
 /*
- * The end: what has rows stays as it is, and is due at once if it was under way; what has none is written down, and who waits
- * is told. An inline effect whose request is refused by that must not be sent at the next start.
+ * The end: what has rows stays as it is, and is due at once if it was under way; what has none is written down, and who
+ * waits is told. An inline effect whose request is refused by that must not be sent at the next start.
  */
 static void leave_rest(struct worker *worker)
 {

@@ -58,23 +58,28 @@ struct inline_wait {
 	struct item *item;
 };
 /*
- * Sends a held item now and waits until its first attempt has ended, or it is known that it can't begin. Its result. Where that is
- * to refuse the request (ERR_DENIED, on_failure reject), the row says so by then, if the store can write at all.
+ * Sends a held item now and waits until its first attempt has ended, or it is known that it can't begin. Its result.
+ * Where that is to refuse the request (ERR_DENIED, on_failure reject), the row says so by then, if the store can write
+ * at all.
  */
 int worker_run(struct target *target, int64_t row);
-/* A held item will have no turn: its request was refused. Its row is dead when this returns, if the store can write at all. */
+/*
+ * A held item will have no turn: its request was refused. Its row is dead when this returns, if the store can write at
+ * all.
+ */
 void worker_refuse(struct target *target, int64_t row);
 
 /*
- * From `at_us` (clock_mono_us) on nobody waits for an inline effect: worker_run returns ERR_CLOSED, while the effect goes
- * on. For a stop, whose time a stalled target must not stretch. Any thread.
+ * From `at_us` (clock_mono_us) on nobody waits for an inline effect: worker_run returns ERR_CLOSED, while the effect
+ * goes on. For a stop, whose time a stalled target must not stretch. Any thread.
  */
 void worker_end_waits(struct worker *worker, int64_t at_us);
 
 /*
- * Finishes what is held and due, reads nothing more from disk, and breaks off what is under way in time for the thread to
- * end at `deadline_us` (clock_mono_us): fire-and-forget effects that are left are written to the outbox, through the one
- * writer that all workers share, so the more the pool holds of them the earlier. Returns at once; worker_join waits.
+ * Finishes what is held and due, reads nothing more from disk, and breaks off what is under way in time for the thread
+ * to end at `deadline_us` (clock_mono_us): fire-and-forget effects that are left are written to the outbox, through the
+ * one writer that all workers share, so the more the pool holds of them the earlier. Returns at once; worker_join
+ * waits.
  */
 void worker_drain(struct worker *worker, int64_t deadline_us);
 void worker_join(struct worker *worker);

@@ -1,4 +1,7 @@
-/* What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), token_fetch.c (access tokens), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits). */
+/*
+ * What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), token_fetch.c
+ * (access tokens), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits).
+ */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 
@@ -121,7 +124,9 @@ int token_fetch_new(struct worker *worker, const struct target *target) MUST_CHE
 void token_fetch_release(struct worker *worker);
 /* The flight has no token to be sent with: it fetches one, or waits for it. On failure it is as it was. */
 int token_fetch_begin(struct worker *worker, struct flight *flight) MUST_CHECK;
-/* True: there is a token, and the flight is to be sent; false: a verdict on the target. Those that waited have gone on. */
+/*
+ * True: there is a token, and the flight is to be sent; false: a verdict on the target. Those that waited have gone on.
+ */
 bool token_fetch_end(struct worker *worker, struct flight *flight, CURLcode result, struct verdict *ret_verdict);
 void token_fetch_abort(struct worker *worker, const struct flight *flight);
 /* Whether nothing of this lane is to begin, because a token is on its way. */
@@ -142,7 +147,10 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 void settle_poison(struct worker *worker, struct item *item);
 /* The target said that it is gone: kept in the store, so that a restart does not ask it again. */
 void settle_gone(struct worker *worker, struct target *target, const char *reason);
-/* Notes that a suspect's attempt is about to begin, and waits until that is durable: else nobody knew what ended the process. */
+/*
+ * Notes that a suspect's attempt is about to begin, and waits until that is durable: else nobody knew what ended the
+ * process.
+ */
 int settle_mark_alone(struct worker *worker, const struct item *item) MUST_CHECK;
 void settle_mark_started(struct worker *worker, const struct item *item);
 /* An effect without a row that is lost, and counted; the caller frees it. */
@@ -180,7 +188,10 @@ void refill(struct worker *worker, struct lane *lane, struct target *target, int
 
 /* inline.c: a request thread's message: its effect's turn, or that it will have none. */
 void inline_turn(struct worker *worker, struct inline_wait *wait);
-/* Ends a request thread's wait for this item, if there is one; where the result refuses its request, once inline_settled. */
+/*
+ * Ends a request thread's wait for this item, if there is one; where the result refuses its request, once
+ * inline_settled.
+ */
 void inline_finish(struct item *item, int result);
 /* What came of the item is durable, or could not be made so for now: ends the wait that there may still be. */
 void inline_settled(struct item *item);

@@ -3,9 +3,9 @@
  * (https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/), authorized by basic auth with
  * the write key as the user name. Segment discards a messageId that it has seen, which makes retries harmless.
  *
- * `posthog`: one event to PostHog's capture endpoint, /i/v0/e/ (https://posthog.com/docs/api/capture). PostHog wants the
- * project's key in the body and reads no Authorization header, so `auth` is a bearer token, where people look for a key,
- * and it is sent in the body alone. It merges events of the same uuid, time, name and person, which a repeat is.
+ * `posthog`: one event to PostHog's capture endpoint, /i/v0/e/ (https://posthog.com/docs/api/capture). PostHog wants
+ * the project's key in the body and reads no Authorization header, so `auth` is a bearer token, where people look for a
+ * key, and it is sent in the body alone. It merges events of the same uuid, time, name and person, which a repeat is.
  *
  * Analytics is told who (by an id), what, when and from where, and no name and no address: `user` and
  * `request` of the data are not sent on as properties.

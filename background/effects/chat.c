@@ -2,8 +2,9 @@
  * A line in a chat, by an incoming webhook as Slack defines it: {"text": …} to a URL that is itself the credential.
  * Mattermost, Rocket.Chat and Discord (its …/slack URLs) take the same.
  *
- * In `text`, what the operator wrote is sent as it is, so that <!here>, links and *bold* work; values of the event are escaped
- * (https://docs.slack.dev/messaging/formatting-message-text, "escaping text"), so that a user's name can't call everyone.
+ * In `text`, what the operator wrote is sent as it is, so that <!here>, links and *bold* work; values of the event are
+ * escaped (https://docs.slack.dev/messaging/formatting-message-text, "escaping text"), so that a user's name can't call
+ * everyone.
  */
 #include <string.h>
 

@@ -18,8 +18,8 @@
 #include "config/options.h"
 
 /*
- * <event id>-<effect_config.name>, and "-<part>" for a part other than 0: the same for every attempt and every replay. It is the
- * idempotency key and in the Message-ID, and what people and commands call the effect by.
+ * <event id>-<effect_config.name>, and "-<part>" for a part other than 0: the same for every attempt and every replay.
+ * It is the idempotency key and in the Message-ID, and what people and commands call the effect by.
  */
 enum { EFFECT_ID_SIZE = ID_SIZE + 1 + LIMIT_TARGET_KEY + 5 };
 void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *name, int part);
@@ -27,8 +27,8 @@ void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *na
 bool effect_id_parse(const char *id, char ret_event_id[ID_SIZE], char ret_name[LIMIT_TARGET_KEY + 1], int *ret_part);
 
 /*
- * How many rows an event makes for this target: one, or one for each of several recipients of a mail, so that partial failure
- * can't hide. Their parts are 0, or 1 to n where there are several.
+ * How many rows an event makes for this target: one, or one for each of several recipients of a mail, so that partial
+ * failure can't hide. Their parts are 0, or 1 to n where there are several.
  */
 int effect_parts(const struct effect_config *config);
 /* Whom a part is for, as it is to be kept with its row, "" for the configured default: borrowed from the config. */
@@ -170,8 +170,8 @@ int effect_build(const struct effect_config *config, const struct effect_input *
 void effect_judge(const struct effect_config *config, const struct reply *reply, struct verdict *ret_verdict);
 
 /*
- * Stars in a reply for what the request authorized itself with, and for the token of a mail's link, parts of it too: receivers
- * that say what they got send it back, and replies are kept with dead letters. `text` may be cut anywhere.
+ * Stars in a reply for what the request authorized itself with, and for the token of a mail's link, parts of it too:
+ * receivers that say what they got send it back, and replies are kept with dead letters. `text` may be cut anywhere.
  */
 void effect_hide_credentials(const struct effect_config *config, const struct request *request, char *text);
 

@@ -1,6 +1,6 @@
 /*
- * One mail to one recipient, where there are several one for each, made of the folder `template`: <event type>.txt, which begins with a line
- * "Subject: …" and an empty one, and, where there is one, <event type>.html.
+ * One mail to one recipient, where there are several one for each, made of the folder `template`: <event type>.txt,
+ * which begins with a line "Subject: …" and an empty one, and, where there is one, <event type>.html.
  *
  * Templates are read when a mail is made. That is some microseconds beside an SMTP dialogue, and a
  * corrected template is in use at once, also for the effects that wait.
@@ -147,8 +147,8 @@ static int add_headers(const struct event *event, const char *id, const struct m
 }
 
 /*
- * Whom this mail is for: what the row was written for, else what is configured, else the user. ERR_NOT_FOUND where that is a
- * name that the event has nothing for.
+ * Whom this mail is for: what the row was written for, else what is configured, else the user. ERR_NOT_FOUND where that
+ * is a name that the event has nothing for.
  */
 static int find_recipient(const struct effect_config *config, const char *written, const json_t *data,
 	const char **ret_recipient, const char **ret_why)
@@ -193,8 +193,8 @@ static int set_envelope(const struct effect_config *config, const struct effect_
 }
 
 /*
- * The data for bodies: where the event has a link, and the mail goes to the address of the user whom it is about, with the link
- * that works. A copy of such a mail for somebody else must not have it.
+ * The data for bodies: where the event has a link, and the mail goes to the address of the user whom it is about, with
+ * the link that works. A copy of such a mail for somebody else must not have it.
  */
 static int add_link(const struct effect_input *input, json_t *data, struct request *request, json_t **ret_bodies,
 	const char **ret_why)

@@ -44,9 +44,9 @@ struct event {
  *    "request":{"id":"…","ip":"127.0.0.1","user_agent":"curl/7.88.1"}}
  */
 /*
- * What happened to nobody (a reset asked for an address that has no account) has data that begins so, and "request" behind it. Such an
- * event has its effects as others do, and each is skipped when its turn comes: so it takes the time that others take, for whoever
- * waits for the answer and for whoever is next.
+ * What happened to nobody (a reset asked for an address that has no account) has data that begins so, and "request"
+ * behind it. Such an event has its effects as others do, and each is skipped when its turn comes: so it takes the time
+ * that others take, for whoever waits for the answer and for whoever is next.
  */
 #define EVENT_NOBODY "{\"nobody\":true"
 bool event_about_nobody(const struct event *event);

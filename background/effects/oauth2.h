@@ -1,6 +1,6 @@
 /*
- * OAuth 2.0 client credentials (RFC 6749 4.4): the request that fetches an access token, and what its reply says. Pure, as
- * all of effects/; who fetches, keeps and refreshes a token is delivery/token_cache.h.
+ * OAuth 2.0 client credentials (RFC 6749 4.4): the request that fetches an access token, and what its reply says. Pure,
+ * as all of effects/; who fetches, keeps and refreshes a token is delivery/token_cache.h.
  *
  * The client proves itself by HTTP Basic with its id and secret encoded as in a form (2.3.1), which every authorization
  * server has to know.
@@ -11,8 +11,8 @@
 #include "background/effects/effect.h"
 
 /*
- * Builds it into a fresh request, with a URL of its own. ERR_INVALID: token_url, client_id or client_secret is missing, or
- * the two can't be sent in a header; ERR_LIMIT, ERR_MEMORY.
+ * Builds it into a fresh request, with a URL of its own. ERR_INVALID: token_url, client_id or client_secret is missing,
+ * or the two can't be sent in a header; ERR_LIMIT, ERR_MEMORY.
  */
 int oauth2_request(const struct auth_config *auth, struct request *request) MUST_CHECK;
 

@@ -22,8 +22,8 @@ enum { PAYLOAD_TIME_SIZE = 32 };
 void payload_time(char ret_time[PAYLOAD_TIME_SIZE], int64_t ms);
 
 /*
- * How this is written as JSON: compact, and numbers with as few digits as give the same number again, of 15 to 17 for all
- * of them. 17 always do so, but make 19.989999999999998 of 19.99.
+ * How this is written as JSON: compact, and numbers with as few digits as give the same number again, of 15 to 17 for
+ * all of them. 17 always do so, but make 19.989999999999998 of 19.99.
  */
 size_t payload_flags(const json_t *json);
 

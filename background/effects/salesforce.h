@@ -1,11 +1,12 @@
 /*
  * Salesforce: upsert of one record by an external id
- * (https://developer.salesforce.com/docs/platform/api-rest/guide/dome-upsert.html). The configured URL ends with the field,
+ * (https://developer.salesforce.com/docs/platform/api-rest/guide/dome-upsert.html). The configured URL ends with the
+ * field,
  *   https://DOMAIN.my.salesforce.com/services/data/v61.0/sobjects/Contact/External_Id__c
  * and the event's subject is appended as the field's value. Keyed so, a repeat changes nothing.
  *
- * Written are Email, where there is one, and LastName, without which Salesforce makes no Contact or Lead: the user name, or
- * the subject. Format `json` carries everything.
+ * Written are Email, where there is one, and LastName, without which Salesforce makes no Contact or Lead: the user
+ * name, or the subject. Format `json` carries everything.
  */
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_SALESFORCE_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_SALESFORCE_H

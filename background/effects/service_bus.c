@@ -120,8 +120,8 @@ int service_bus_build(const struct effect_config *config, const struct effect_in
 }
 
 /*
- * The statuses that mean something else here than elsewhere. 410 is what others say by 404: no such queue. It may be made
- * yet, so the target is probed and not paused for good.
+ * The statuses that mean something else here than elsewhere. 410 is what others say by 404: no such queue. It may be
+ * made yet, so the target is probed and not paused for good.
  */
 void service_bus_judge(const struct reply *reply, struct verdict *ret_verdict)
 {

@@ -9,8 +9,8 @@
  *   whpk_…        refused: that is the public key, which receivers get
  *   other text    v1 with the text's own bytes
  *
- * Padding of the base64 is optional. The spec forbids a '.' in an id that a user may choose; ours has one where a target is
- * named, but comes from the configuration and the clock alone.
+ * Padding of the base64 is optional. The spec forbids a '.' in an id that a user may choose; ours has one where a
+ * target is named, but comes from the configuration and the clock alone.
  */
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_SIGN_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_SIGN_H
@@ -21,8 +21,9 @@
 const char *sign_secret_fault(const char *secret);
 
 /*
- * Adds webhook-id, webhook-timestamp (seconds of `now_ms`) and webhook-signature over the body as it is then: one signature
- * for each of 1 to LIMIT_SECRETS secrets, in their order, separated by spaces. ERR_INVALID: a secret can't be used.
+ * Adds webhook-id, webhook-timestamp (seconds of `now_ms`) and webhook-signature over the body as it is then: one
+ * signature for each of 1 to LIMIT_SECRETS secrets, in their order, separated by spaces. ERR_INVALID: a secret can't be
+ * used.
  */
 int sign_request(
 	struct request *request, char *const *secrets, size_t count, const char *id, int64_t now_ms) MUST_CHECK;

@@ -4,8 +4,8 @@
  * A name is a dotted path into the event's data ({{user.username}}, {{request.ip}}), or one of
  * {{event.id}}, {{event.type}}, {{event.subject}}, {{event.time}}. There are no conditions and no loops.
  *
- * In the body of a mail to the user's own address, of an event with a link (link.h), there are {{link.url}}, {{link.token}} and
- * {{link.expires}}: nowhere else, for whoever reads them may act for the user.
+ * In the body of a mail to the user's own address, of an event with a link (link.h), there are {{link.url}},
+ * {{link.token}} and {{link.expires}}: nowhere else, for whoever reads them may act for the user.
  */
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_TEMPLATE_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_TEMPLATE_H

@@ -27,8 +27,9 @@ struct http_rule {
 /* clang-format off */
 
 /*
- * 409: whoever keeps Idempotency-Key (draft-ietf-httpapi-idempotency-key-header 2.7) answers so while it still works on an
- * attempt that we gave up waiting for. A dead letter then would be wrong if that one fails; other conflicts end at max_attempts.
+ * 409: whoever keeps Idempotency-Key (draft-ietf-httpapi-idempotency-key-header 2.7) answers so while it still works on
+ * an attempt that we gave up waiting for. A dead letter then would be wrong if that one fails; other conflicts end at
+ * max_attempts.
  */
 /* Statuses: RFC 9110 15, RFC 4918 11 (422 to 424), RFC 6585 (428 to 431), RFC 7725 (451), RFC 8470 (425). */
 static const struct http_rule http_rules[] = {
@@ -71,11 +72,12 @@ struct smtp_rule {
 };
 
 /*
- * Codes: RFC 5321 4.2.3, RFC 1870 (552), RFC 4954 (authentication), RFC 7504 (521, 556). Subjects of RFC 3463: 1 address,
- * 2 mailbox, 3 system, 4 network, 5 protocol, 6 content, 7 security and policy; details by the IANA registry of them.
+ * Codes: RFC 5321 4.2.3, RFC 1870 (552), RFC 4954 (authentication), RFC 7504 (521, 556). Subjects of RFC 3463: 1
+ * address, 2 mailbox, 3 system, 4 network, 5 protocol, 6 content, 7 security and policy; details by the IANA registry
+ * of them.
  *
- * The class of the reply decides whether it is for good: RFC 3463 wants a full mailbox (X.2.2) to be a persistent transient
- * failure, 452 or 4.2.2; a server that says 552 5.2.2 all the same is taken at its word.
+ * The class of the reply decides whether it is for good: RFC 3463 wants a full mailbox (X.2.2) to be a persistent
+ * transient failure, 452 or 4.2.2; a server that says 552 5.2.2 all the same is taken at its word.
  */
 static const struct smtp_rule smtp_rules[] = {
 	{ANY_STAGE,        200, 299, -1, -1, VERDICT_OK,     ""},
@@ -141,7 +143,9 @@ static enum outcome outcome_of(enum verdict_kind kind)
 	return OUTCOME_RETRYABLE;
 }
 
-/* What a peer said may hold anything; a reason goes into logs, into JSON and on terminals. Ends on a whole character. */
+/*
+ * What a peer said may hold anything; a reason goes into logs, into JSON and on terminals. Ends on a whole character.
+ */
 static void set_reason(struct verdict *verdict, const char *reason)
 {
 	size_t len = strnlen(reason, LIMIT_REASON - 1);

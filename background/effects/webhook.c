@@ -1,6 +1,7 @@
 /*
- * Webhooks after Standard Webhooks 1.0 (see sign.h): its recommended payload {"type","timestamp","data"} with our ids and the
- * subject beside them. `timestamp` is the event's own; that of the attempt is in the headers, with the signature.
+ * Webhooks after Standard Webhooks 1.0 (see sign.h): its recommended payload {"type","timestamp","data"} with our ids
+ * and the subject beside them. `timestamp` is the event's own; that of the attempt is in the headers, with the
+ * signature.
  */
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"

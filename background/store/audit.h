@@ -26,8 +26,9 @@ struct audit_entry {
 enum { AUDIT_DETAIL_SIZE = LIMIT_AUDIT_DETAIL + 1, AUDIT_ACTOR_SIZE = 8 + LIMIT_USERNAME + 1 };
 
 /*
- * A detail of an object (taken over; NULL: no memory, and no detail), in ASCII alone: whatever a stranger has put into it, no
- * line of a log or terminal can break on it. One that would be too long is replaced by its size: {"omitted_bytes": 4711}.
+ * A detail of an object (taken over; NULL: no memory, and no detail), in ASCII alone: whatever a stranger has put into
+ * it, no line of a log or terminal can break on it. One that would be too long is replaced by its size:
+ * {"omitted_bytes": 4711}.
  */
 void audit_detail(char ret_detail[AUDIT_DETAIL_SIZE], json_t *object);
 

@@ -1,6 +1,6 @@
 /*
- * One walk through one of three indexes, all of which end in (at_ms, id), and each row held against the filter here. Whose account
- * it is about is looked up for those that fit alone: the rest would take ten times as long.
+ * One walk through one of three indexes, all of which end in (at_ms, id), and each row held against the filter here.
+ * Whose account it is about is looked up for those that fit alone: the rest would take ten times as long.
  */
 #include "background/store/audit_read.h"
 

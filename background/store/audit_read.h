@@ -40,9 +40,10 @@ struct audit_row {
 };
 
 /*
- * At most `limit` rows that fit, behind `after`. Looks at LIMIT_AUDIT_LOOK rows at most, by the index of the user, of the type or of
- * time: `ret_next` is where to go on, also after a call that has found few; its id is 0 when that was all. Returns how many it
- * gave; what the callback returns other than 0 ends the walk and, if it is negative, is returned.
+ * At most `limit` rows that fit, behind `after`. Looks at LIMIT_AUDIT_LOOK rows at most, by the index of the user, of
+ * the type or of time: `ret_next` is where to go on, also after a call that has found few; its id is 0 when that was
+ * all. Returns how many it gave; what the callback returns other than 0 ends the walk and, if it is negative, is
+ * returned.
  */
 int audit_list(struct db *db, const struct audit_filter *filter, const struct audit_place *after, int limit,
 	int (*row)(void *arg, const struct audit_row *row), void *arg, struct audit_place *ret_next) MUST_CHECK;

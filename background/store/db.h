@@ -54,8 +54,8 @@ int db_execute(struct db *db, const char *sql) MUST_CHECK;
 
 int db_begin(struct db *db) MUST_CHECK; /* for writing, at once */
 /*
- * Durable when it returns 0; rolled back when not. Rolled back for this process, that is: what a failed sync left on the
- * disk may be found again if the machine stops before the next commit.
+ * Durable when it returns 0; rolled back when not. Rolled back for this process, that is: what a failed sync left on
+ * the disk may be found again if the machine stops before the next commit.
  */
 int db_commit(struct db *db) MUST_CHECK;
 void db_rollback(struct db *db); /* outside a transaction: nothing happens */
@@ -67,8 +67,8 @@ int db_release(struct db *db) MUST_CHECK;
 int db_rollback_to_savepoint(struct db *db) MUST_CHECK;
 
 /*
- * From now on rows of this table can be added and read only: the engine itself fails an UPDATE or DELETE of one, whoever asks for
- * it, with ERR_INVALID. Kept with the table; again is fine. `table` is a plain name.
+ * From now on rows of this table can be added and read only: the engine itself fails an UPDATE or DELETE of one,
+ * whoever asks for it, with ERR_INVALID. Kept with the table; again is fine. `table` is a plain name.
  */
 int db_protect(struct db *writer, const char *table) MUST_CHECK;
 

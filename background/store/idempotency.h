@@ -1,6 +1,6 @@
 /*
- * Idempotency keys of requests that hand over events (POST /events): the same key of the same service stands for the same
- * event. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+ * Idempotency keys of requests that hand over events (POST /events): the same key of the same service stands for the
+ * same event. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_IDEMPOTENCY_H
 #define TOKENFIRST_BACKGROUND_STORE_IDEMPOTENCY_H
@@ -14,8 +14,9 @@
 enum { IDEMPOTENCY_DIGEST = 32 };
 
 /*
- * Inside the commit job that writes the event, before it: 0, the key is new and taken by this event now; ERR_EXISTS: it has been used
- * with the same request (its digest), and `ret_event_id` is what it made; ERR_DENIED: it has been used with another one.
+ * Inside the commit job that writes the event, before it: 0, the key is new and taken by this event now; ERR_EXISTS: it
+ * has been used with the same request (its digest), and `ret_event_id` is what it made; ERR_DENIED: it has been used
+ * with another one.
  */
 int idempotency_take(struct db *db, const char *service, const char *key,
 	const unsigned char digest[IDEMPOTENCY_DIGEST], const char *event_id, int64_t now_ms,

@@ -1,12 +1,12 @@
 /*
- * A round walks through the events in the order of their ids, which is that of their creation, up to the first one that is
- * too young to go. Most that it passes may go at once and do; what stays behind (dead letters are kept longer, a
- * pending row for as long as it takes) would be passed again in each round. So a round begins where the last one
- * ended, and only now and then at the first event: once in LIMIT_JANITOR_FULL_MS, or in a tenth of the shorter retention
- * if that is less, so that nothing is kept for much longer than was said.
+ * A round walks through the events in the order of their ids, which is that of their creation, up to the first one that
+ * is too young to go. Most that it passes may go at once and do; what stays behind (dead letters are kept longer, a
+ * pending row for as long as it takes) would be passed again in each round. So a round begins where the last one ended,
+ * and only now and then at the first event: once in LIMIT_JANITOR_FULL_MS, or in a tenth of the shorter retention if
+ * that is less, so that nothing is kept for much longer than was said.
  *
- * Each batch is found by the janitor's reader, outside of any transaction that others wait for, and checked again by the
- * job that removes it.
+ * Each batch is found by the janitor's reader, outside of any transaction that others wait for, and checked again by
+ * the job that removes it.
  */
 #include "background/store/janitor.h"
 

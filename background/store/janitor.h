@@ -23,11 +23,14 @@ enum janitor_look {
 /* The rows of somebody else. `arg` is used by the janitor's thread and by the committer's, never by both at once. */
 struct janitor_sweep {
 	/*
-	 * On the janitor's thread with its reader, outside of any transaction that others wait for: one of janitor_look or an error.
-	 * Called until it says JANITOR_DONE; it looks at LIMIT_OUTBOX_LOOK rows at most.
+	 * On the janitor's thread with its reader, outside of any transaction that others wait for: one of janitor_look
+	 * or an error. Called until it says JANITOR_DONE; it looks at LIMIT_OUTBOX_LOOK rows at most.
 	 */
 	int (*look)(void *arg, struct db *reader);
-	/* As a commit job, whose transaction logins share: removes what was found, after it has checked again that it may go. */
+	/*
+	 * As a commit job, whose transaction logins share: removes what was found, after it has checked again that it
+	 * may go.
+	 */
 	int (*write)(struct db *writer, void *arg);
 	void *arg;
 };

@@ -81,8 +81,8 @@ struct settlement {
 int outbox_settle(struct db *db, struct settlement *settlements, size_t count, size_t *ret_stale) MUST_CHECK;
 
 /*
- * Notes attempts as started (unawaited), so that a crash shows which were in flight: a row that says so of a run that is
- * over was, since an orderly end settles every attempt.
+ * Notes attempts as started (unawaited), so that a crash shows which were in flight: a row that says so of a run that
+ * is over was, since an orderly end settles every attempt.
  */
 struct started {
 	int64_t row;
@@ -92,10 +92,10 @@ struct started {
 int outbox_mark_started(struct db *db, int64_t run, const struct started *started, size_t count) MUST_CHECK;
 
 /*
- * A process begins to deliver. `ret_run` is its number, from 1, for marks and for reading. If the wall clock stands before
- * the latest time that the store knows, by `ret_back_ms` then (else 0), rows that wait for their time are brought
- * forward by as much, so that none waits longer than its delay: `ret_rows` of them. Takes some seconds for a million.
- * In the transaction that the caller has begun, or in one of its own.
+ * A process begins to deliver. `ret_run` is its number, from 1, for marks and for reading. If the wall clock stands
+ * before the latest time that the store knows, by `ret_back_ms` then (else 0), rows that wait for their time are
+ * brought forward by as much, so that none waits longer than its delay: `ret_rows` of them. Takes some seconds for a
+ * million. In the transaction that the caller has begun, or in one of its own.
  */
 int outbox_begin_run(
 	struct db *db, int64_t now_ms, int64_t *ret_run, int64_t *ret_back_ms, int64_t *ret_rows) MUST_CHECK;
@@ -122,8 +122,8 @@ struct outbox_row {
  */
 enum outbox_class { OUTBOX_FIRST, OUTBOX_AGAIN, OUTBOX_CLASSES };
 /*
- * Rows of one effect and class that are due, earliest first (by due_ms, then row), at most `limit`; `run` is the caller's.
- * The callback returns 0 to go on, anything else ends the walk. Returns how many it saw.
+ * Rows of one effect and class that are due, earliest first (by due_ms, then row), at most `limit`; `run` is the
+ * caller's. The callback returns 0 to go on, anything else ends the walk. Returns how many it saw.
  */
 int outbox_due(struct db *db, const char *effect, enum outbox_class class, int64_t run, int64_t now_ms, int limit,
 	int (*row)(void *arg, const struct outbox_row *row), void *arg) MUST_CHECK;

@@ -1,7 +1,7 @@
 /*
- * The outbox as operators see it. Rows are found by a walk in the order of their ids, through an index that holds what is
- * pending or dead where only that is asked for, and each is held against the filter here: one way to
- * match for listing, counting and changing.
+ * The outbox as operators see it. Rows are found by a walk in the order of their ids, through an index that holds what
+ * is pending or dead where only that is asked for, and each is held against the filter here: one way to match for
+ * listing, counting and changing.
  *
  * A change looks at a bounded number of rows, whether they match or not, before it lets the transaction go on.
  */
@@ -66,8 +66,8 @@ static bool matches(const struct outbox_filter *filter, const struct candidate *
 }
 
 /*
- * Calls with each row behind `from` that matches; `take` returns 1 to end the walk before that row, 2 behind it. At most
- * `look` rows are looked at. 1: there may be more; 0: that was all. `ret_last` is the last one done with.
+ * Calls with each row behind `from` that matches; `take` returns 1 to end the walk before that row, 2 behind it. At
+ * most `look` rows are looked at. 1: there may be more; 0: that was all. `ret_last` is the last one done with.
  */
 static int walk(struct db *db, const struct outbox_filter *filter, enum direction direction, int64_t from, int64_t look,
 	int (*take)(void *arg, const struct candidate *one), void *arg, int64_t *ret_last)

@@ -1,9 +1,9 @@
 /*
  * The outbox as operators see it: listed, looked into, replayed, discarded, and cleaned of what is old.
  *
- * Those that change rows run inside a commit job and touch at most LIMIT_OUTBOX_BATCH of them, so that a login that shares
- * the transaction does not notice; who wants more calls again. They keep the counters of the store and tell
- * what they changed, for the counts that a running server keeps in memory.
+ * Those that change rows run inside a commit job and touch at most LIMIT_OUTBOX_BATCH of them, so that a login that
+ * shares the transaction does not notice; who wants more calls again. They keep the counters of the store and tell what
+ * they changed, for the counts that a running server keeps in memory.
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_OUTBOX_ADMIN_H
 #define TOKENFIRST_BACKGROUND_STORE_OUTBOX_ADMIN_H
@@ -36,8 +36,8 @@ struct outbox_entry {
 };
 
 /*
- * The newest first, at most `limit`, of rows before `before_row` (0: from the newest on): the last one seen is where the next page
- * begins. Returns how many it saw; what the callback returns other than 0 ends the walk.
+ * The newest first, at most `limit`, of rows before `before_row` (0: from the newest on): the last one seen is where
+ * the next page begins. Returns how many it saw; what the callback returns other than 0 ends the walk.
  */
 int outbox_list(struct db *db, const struct outbox_filter *filter, int64_t before_row, int limit,
 	int (*entry)(void *arg, const struct outbox_entry *entry), void *arg) MUST_CHECK;
@@ -62,8 +62,9 @@ struct outbox_tally {
 void outbox_tally_sum(struct outbox_tally *sum, const struct outbox_tally *part);
 
 /*
- * Dead letters are owed again: due at once, as first tries, under the same id, their age and attempts counted from now. Oldest first,
- * rows behind `after_row`, at most `limit` (which is at most LIMIT_OUTBOX_BATCH). The filter's state is EFFECT_DEAD.
+ * Dead letters are owed again: due at once, as first tries, under the same id, their age and attempts counted from now.
+ * Oldest first, rows behind `after_row`, at most `limit` (which is at most LIMIT_OUTBOX_BATCH). The filter's state is
+ * EFFECT_DEAD.
  */
 int outbox_replay(struct db *db, const struct outbox_filter *filter, int64_t after_row, int limit, int64_t now_ms,
 	struct outbox_tally *ret_tally) MUST_CHECK;
@@ -71,24 +72,24 @@ int outbox_replay(struct db *db, const struct outbox_filter *filter, int64_t aft
 int outbox_discard(struct db *db, const struct outbox_filter *filter, int64_t after_row, int limit, int64_t now_ms,
 	struct outbox_tally *ret_tally) MUST_CHECK;
 /*
- * What either would change: reads only, of any connection. Counts all, whatever their number; `more`: items had no room for
- * every pair, the sum is right. Without an event or a time it only reads the counters.
+ * What either would change: reads only, of any connection. Counts all, whatever their number; `more`: items had no room
+ * for every pair, the sum is right. Without an event or a time it only reads the counters.
  */
 int outbox_tally(struct db *db, const struct outbox_filter *filter, struct outbox_tally *ret_tally) MUST_CHECK;
 
 /*
- * Retention. Events created before `before_ms` whose rows may all go, by id behind `after_event`, at most `limit` looked at: calls back
- * with each (a reader's work). A row may go when it was delivered, skipped or discarded before `delivered_before_ms`, or
- * dead before `dead_before_ms`. Returns how many events it looked at; *ret_last is the last one's id. It ends at
- * the first event that is too young for either, and not from after `now_ms`. The newest event and row always stay: ids
- * are never given twice.
+ * Retention. Events created before `before_ms` whose rows may all go, by id behind `after_event`, at most `limit`
+ * looked at: calls back with each (a reader's work). A row may go when it was delivered, skipped or discarded before
+ * `delivered_before_ms`, or dead before `dead_before_ms`. Returns how many events it looked at; *ret_last is the last
+ * one's id. It ends at the first event that is too young for either, and not from after `now_ms`. The newest event and
+ * row always stay: ids are never given twice.
  */
 int outbox_expired(struct db *db, int64_t after_event, int64_t delivered_before_ms, int64_t dead_before_ms,
 	int64_t now_ms, int limit, int (*event)(void *arg, int64_t event_row), void *arg, int64_t *ret_last) MUST_CHECK;
 /*
  * Removes such events with their rows, as far as that is still so. Ends behind the event with which it has removed
- * LIMIT_OUTBOX_BATCH rows, with `more` and that event as `last_row`. `rows` counts all that went, of both tables; the items are the dead
- * letters alone.
+ * LIMIT_OUTBOX_BATCH rows, with `more` and that event as `last_row`. `rows` counts all that went, of both tables; the
+ * items are the dead letters alone.
  */
 int outbox_remove(struct db *db, const int64_t *event_rows, size_t count, int64_t delivered_before_ms,
 	int64_t dead_before_ms, struct outbox_tally *ret_tally) MUST_CHECK;

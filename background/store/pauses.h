@@ -11,7 +11,9 @@
 int pause_add(struct db *db, const char *target, const char *reason, int64_t now_ms) MUST_CHECK;
 int pause_remove(struct db *db, const char *target) MUST_CHECK; /* ERR_NOT_FOUND: it is not paused */
 
-/* Any connection. Texts are valid during the callback only; what it returns other than 0 ends the walk and is returned. */
+/*
+ * Any connection. Texts are valid during the callback only; what it returns other than 0 ends the walk and is returned.
+ */
 int pause_list(struct db *db, int (*pause)(void *arg, const char *target, const char *reason, int64_t since_ms),
 	void *arg) MUST_CHECK;
 

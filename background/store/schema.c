@@ -145,7 +145,10 @@ static const char version_3[] =
 	/* 0: the session is older than the column, and has but its sliding end */
 	"ALTER TABLE sessions ADD COLUMN absolute_ms BIGINT NOT NULL DEFAULT 0;"
 
-	/* what a mail's link is about; the token is made of the id (links.h). Of a signup it holds all of the account to be */
+	/*
+	 * what a mail's link is about; the token is made of the id (links.h). Of a signup it holds all of the account
+	 * to be
+	 */
 	"CREATE TABLE links ("
 	" id INTEGER PRIMARY KEY,"
 	" purpose TEXT NOT NULL,"

@@ -1,8 +1,9 @@
 /*
- * Accounts on their way in: rows of `user_imports`, written a batch at a time, of which one transaction makes accounts, all or none.
+ * Accounts on their way in: rows of `user_imports`, written a batch at a time, of which one transaction makes accounts,
+ * all or none.
  *
- * Only the latest import counts: whoever begins one forgets what is left of others, and an import that has lost rows so can't be
- * finished. All run inside a commit job. An import's name is an id (id.h).
+ * Only the latest import counts: whoever begins one forgets what is left of others, and an import that has lost rows so
+ * can't be finished. All run inside a commit job. An import's name is an id (id.h).
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_IMPORT_H
 #define TOKENFIRST_SERVER_ACCOUNTS_IMPORT_H
@@ -13,8 +14,8 @@
 int import_add(struct db *writer, const char *import, int64_t line, const struct user *user, int64_t now_ms) MUST_CHECK;
 
 /*
- * All its rows become accounts. They stay, to be forgotten in batches, and can't become accounts again. ERR_EXISTS: a name or an address is
- * taken; ERR_STALE: it does not have `count` rows.
+ * All its rows become accounts. They stay, to be forgotten in batches, and can't become accounts again. ERR_EXISTS: a
+ * name or an address is taken; ERR_STALE: it does not have `count` rows.
  */
 int import_finish(struct db *writer, const char *import, int64_t count, int64_t now_ms) MUST_CHECK;
 

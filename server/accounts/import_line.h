@@ -16,8 +16,8 @@
 enum { IMPORT_WHY = 128 };
 
 /*
- * `line` without its end. The hash is of a kind and a cost that can be checked (stored.h). ERR_INVALID: what is wrong, in words that hold
- * nothing of the line but the names of its members, so that no hash gets into a message. ERR_MEMORY.
+ * `line` without its end. The hash is of a kind and a cost that can be checked (stored.h). ERR_INVALID: what is wrong,
+ * in words that hold nothing of the line but the names of its members, so that no hash gets into a message. ERR_MEMORY.
  */
 int import_line_read(const char *line, size_t len, const struct stored_rules *rules, struct user *ret_user,
 	char ret_why[IMPORT_WHY]) MUST_CHECK;

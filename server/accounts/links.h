@@ -1,10 +1,11 @@
 /*
- * What a link in a mail is about: a row of `links`, made before the mail is, used at most once (background/effects/link.h
- * makes and reads the tokens). Of a signup it holds the account to be, so that no account is there until its address is
- * confirmed and nobody can tell from outside whether one is.
+ * What a link in a mail is about: a row of `links`, made before the mail is, used at most once
+ * (background/effects/link.h makes and reads the tokens). Of a signup it holds the account to be, so that no account is
+ * there until its address is confirmed and nobody can tell from outside whether one is.
  *
- * An id is drawn at random, 53 bits of it (RFC 7493 2.2: a number that every reader of JSON keeps), so that an event can name a link
- * before it is written, and none is given again: a token of long ago fits no later row, though rows are cleaned away.
+ * An id is drawn at random, 53 bits of it (RFC 7493 2.2: a number that every reader of JSON keeps), so that an event
+ * can name a link before it is written, and none is given again: a token of long ago fits no later row, though rows are
+ * cleaned away.
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_LINKS_H
 #define TOKENFIRST_SERVER_ACCOUNTS_LINKS_H
@@ -17,7 +18,10 @@
 #include "config/limits.h"
 #include "server/password/password.h"
 
-/* Whom a link is for that stands for none: it is used up before it is written, and as long in the writing as one that is not. */
+/*
+ * Whom a link is for that stands for none: it is used up before it is written, and as long in the writing as one that
+ * is not.
+ */
 enum { LINK_NOBODY = -1 };
 
 struct link {

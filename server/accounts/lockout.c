@@ -1,6 +1,9 @@
 #include "server/accounts/lockout.h"
 
-/* A statement of its own: that it changes a row says that this failure is the one that locks, also where the limit has been lowered. */
+/*
+ * A statement of its own: that it changes a row says that this failure is the one that locks, also where the limit has
+ * been lowered.
+ */
 static int lock(struct db *writer, int64_t user_id, int64_t hard, int64_t now_ms, bool *ret_locked)
 {
 	static const char sql[] = "UPDATE users SET locked_ms = $1 WHERE id = $2 AND locked_ms = 0 AND failures >= $3";

@@ -69,7 +69,10 @@ static bool digits_of(const char *code, char ret_digits[TOTP_DIGITS + 1])
 	return count == TOTP_DIGITS;
 }
 
-/* liboath's own validation ends at the first match and compares by strcmp: here no time tells which step, or how much, was right. */
+/*
+ * liboath's own validation ends at the first match and compares by strcmp: here no time tells which step, or how much,
+ * was right.
+ */
 int totp_match(const unsigned char secret[TOTP_SECRET], const char *code, int64_t wall_ms, int64_t last_step,
 	int64_t *ret_step)
 {

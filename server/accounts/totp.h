@@ -1,9 +1,9 @@
 /*
- * Second factors: time-based one-time passwords (RFC 6238: SHA-1, 6 digits, 30 s, which is what authenticator apps do; by liboath), as
- * rows. Recovery codes (recovery_codes.h) belong to them, and come and go with them.
+ * Second factors: time-based one-time passwords (RFC 6238: SHA-1, 6 digits, 30 s, which is what authenticator apps do;
+ * by liboath), as rows. Recovery codes (recovery_codes.h) belong to them, and come and go with them.
  *
- * The secret is encrypted at rest: XChaCha20-Poly1305 under a key derived from SECRET_TOTP, with the user's number as additional data, so
- * that a row copied to another account opens nothing. `key` is always SECRET_TOTP.
+ * The secret is encrypted at rest: XChaCha20-Poly1305 under a key derived from SECRET_TOTP, with the user's number as
+ * additional data, so that a row copied to another account opens nothing. `key` is always SECRET_TOTP.
  *
  * A code counts once (RFC 6238 5.2). Checking and using are two steps:
  *
@@ -42,8 +42,8 @@ struct totp_proof {
 };
 
 /*
- * Of which time step after `last_step` a code is, at `wall_ms` and within the window. ERR_DENIED: of none. Every step is tried, and
- * compared in constant time.
+ * Of which time step after `last_step` a code is, at `wall_ms` and within the window. ERR_DENIED: of none. Every step
+ * is tried, and compared in constant time.
  */
 int totp_match(const unsigned char secret[TOTP_SECRET], const char *code, int64_t wall_ms, int64_t last_step,
 	int64_t *ret_step) MUST_CHECK;
@@ -52,9 +52,9 @@ int totp_match(const unsigned char secret[TOTP_SECRET], const char *code, int64_
 int totp_state(struct db *db, int64_t user_id, enum totp_state *ret_state) MUST_CHECK;
 
 /*
- * Whether it is a good code of the user's secret that is in this state: an authenticator's, or, of one in force, a recovery code.
- * Blanks and hyphens in it do not matter. ERR_DENIED: it is wrong or has been used, or there is no such secret, which takes
- * as long. ERR_CRYPTO: the row can't be decrypted.
+ * Whether it is a good code of the user's secret that is in this state: an authenticator's, or, of one in force, a
+ * recovery code. Blanks and hyphens in it do not matter. ERR_DENIED: it is wrong or has been used, or there is no such
+ * secret, which takes as long. ERR_CRYPTO: the row can't be decrypted.
  */
 int totp_check(struct db *db, const unsigned char key[32], int64_t user_id, enum totp_state state, const char *code,
 	int64_t wall_ms, struct totp_proof *ret_proof) MUST_CHECK;

@@ -50,8 +50,8 @@ int users_add(struct db *writer, struct user *user, int64_t now_ms) MUST_CHECK;
 /* ERR_NOT_FOUND: no such account (any more). What ends sessions is said by the caller: sessions_revoke_all. */
 int users_set_disabled(struct db *writer, int64_t id, bool disabled, int64_t now_ms) MUST_CHECK;
 /*
- * Leaves a stone without name, address or hash, so that the number is never given again; the name and the address are free. What
- * else is the account's is ended by the caller: sessions, second factor, links.
+ * Leaves a stone without name, address or hash, so that the number is never given again; the name and the address are
+ * free. What else is the account's is ended by the caller: sessions, second factor, links.
  */
 int users_delete(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 int users_set_must_reset(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
@@ -60,8 +60,8 @@ int users_set_password(struct db *writer, int64_t id, const char *hash, int64_t 
 /* What a request has found of an account before this holds no more: its second factor is another. ERR_NOT_FOUND. */
 int users_raise_credentials(struct db *writer, int64_t id, int64_t now_ms) MUST_CHECK;
 /*
- * Whether what a request has found of an account still holds as it commits: the account may log in, and its credentials are those of
- * `user`. ERR_STALE: not.
+ * Whether what a request has found of an account still holds as it commits: the account may log in, and its credentials
+ * are those of `user`. ERR_STALE: not.
  */
 int users_confirm(struct db *writer, const struct user *user) MUST_CHECK;
 /* A rehash at login: only if the stored hash is still `old_hash`; ERR_STALE otherwise. Revokes nothing. */

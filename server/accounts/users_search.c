@@ -1,6 +1,7 @@
 /*
- * A search is two walks, each through the index of a unique key: names from the prefix on, then addresses. Of the second walk those
- * that the first has given are left out. The cursor says in which of the two a page ended, and at which key.
+ * A search is two walks, each through the index of a unique key: names from the prefix on, then addresses. Of the
+ * second walk those that the first has given are left out. The cursor says in which of the two a page ended, and at
+ * which key.
  */
 #include "server/accounts/users_search.h"
 

@@ -1,5 +1,6 @@
 /*
- * Accounts as administrators look for them: by the beginning of a name or an address, in pages of bounded work, and counted.
+ * Accounts as administrators look for them: by the beginning of a name or an address, in pages of bounded work, and
+ * counted.
  */
 #ifndef TOKENFIRST_SERVER_ACCOUNTS_USERS_SEARCH_H
 #define TOKENFIRST_SERVER_ACCOUNTS_USERS_SEARCH_H
@@ -13,10 +14,11 @@
 enum { USERS_CURSOR_SIZE = 6 + LIMIT_EMAIL + 1 };
 
 /*
- * At most `limit` accounts, behind `after`: all in the order of their names, or those whose name begins with `prefix` (not
- * NULL or "") in that order, and then, in the order of their addresses, those whose address does and whose name does not. None
- * comes twice or is left out however many pages it takes, whatever is added meanwhile. At most LIMIT_SEARCH_LOOK rows are looked
- * at: a page may have few, or none, and yet not be the last. ERR_INVALID: no such cursor.
+ * At most `limit` accounts, behind `after`: all in the order of their names, or those whose name begins with `prefix`
+ * (not NULL or "") in that order, and then, in the order of their addresses, those whose address does and whose name
+ * does not. None comes twice or is left out however many pages it takes, whatever is added meanwhile. At most
+ * LIMIT_SEARCH_LOOK rows are looked at: a page may have few, or none, and yet not be the last. ERR_INVALID: no such
+ * cursor.
  */
 int users_search(struct db *db, const char *prefix, const char *after, int limit,
 	int (*row)(void *arg, const struct user *user), void *arg, char ret_next[USERS_CURSOR_SIZE]) MUST_CHECK;
@@ -35,7 +37,10 @@ struct users_total {
 /* By indexes and within bounds: some tens of milliseconds at a million accounts and sessions. */
 int users_total(struct db *db, int64_t now_ms, struct users_total *ret_total) MUST_CHECK;
 
-/* "argon2id", "bcrypt", … of a stored form, "wrapped" of an imported one within Argon2id; "none" of an empty one, "unknown" of what this program does not know. */
+/*
+ * "argon2id", "bcrypt", … of a stored form, "wrapped" of an imported one within Argon2id; "none" of an empty one,
+ * "unknown" of what this program does not know.
+ */
 const char *users_password_scheme(const char *stored);
 
 #endif

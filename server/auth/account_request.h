@@ -43,16 +43,17 @@ int account_request_malformed(struct account_request *r, const char *why) MUST_C
 /* Begins r->ticket. ERR_LIMIT: 429. */
 int account_request_throttle(struct account_request *r, enum throttle_kind kind, const char *name) MUST_CHECK;
 /*
- * The password of an account whose session is there already, throttled by THROTTLE_CONFIRM: whoever has borrowed a session must not
- * get to keep the account, nor guess its password at ease. ERR_DENIED: 403 wrong_password, written down as `failure` (failure.h).
+ * The password of an account whose session is there already, throttled by THROTTLE_CONFIRM: whoever has borrowed a
+ * session must not get to keep the account, nor guess its password at ease. ERR_DENIED: 403 wrong_password, written
+ * down as `failure` (failure.h).
  */
 int account_request_confirm(
 	struct account_request *r, const struct user *user, const char *password, const char *failure) MUST_CHECK;
 /* The same answer where the password was another's by the time of the commit. */
 void account_request_wrong_password(struct account_request *r);
 /*
- * The open link that a token of the body names, guesses at it throttled by THROTTLE_TOKEN; the ticket is held until the caller knows
- * whether it can be used. ERR_DENIED: 400 link_invalid.
+ * The open link that a token of the body names, guesses at it throttled by THROTTLE_TOKEN; the ticket is held until the
+ * caller knows whether it can be used. ERR_DENIED: 400 link_invalid.
  */
 int account_request_link(
 	struct account_request *r, const char *token, const char *purpose, struct link *ret_link) MUST_CHECK;
@@ -66,7 +67,10 @@ int account_request_hash(struct account_request *r, const char *password, char r
 
 /* 503, for what the store or the hash threads can't do right now. */
 void account_request_unavailable(struct account_request *r, int err);
-/* The answer, with "event_id" added (taken over) and X-Event-Id; then the inline effects, for which nobody waits any more. */
+/*
+ * The answer, with "event_id" added (taken over) and X-Event-Id; then the inline effects, for which nobody waits any
+ * more.
+ */
 void account_request_answer(struct account_request *r, int status, json_t *body);
 
 #endif

@@ -13,9 +13,8 @@
 #include "server/accounts/lockout.h"
 #include "server/app.h"
 
-enum {
-	TURNS = 3
-}; /* one after which a failure locks no more, and one to spare: an administrator may unlock in between */
+/* one after which a failure locks no more, and one to spare: an administrator may unlock in between */
+enum { TURNS = 3 };
 
 struct failure {
 	struct app *app;

@@ -1,6 +1,6 @@
 /*
- * The watch on one login: how long each stage of it took, and the whole, by what came of it. Both steps of a login that takes two are
- * observed, each as a request of its own.
+ * The watch on one login: how long each stage of it took, and the whole, by what came of it. Both steps of a login that
+ * takes two are observed, each as a request of its own.
  */
 #ifndef TOKENFIRST_SERVER_AUTH_LOGIN_WATCH_H
 #define TOKENFIRST_SERVER_AUTH_LOGIN_WATCH_H
@@ -54,8 +54,8 @@ void login_watch_mark(struct login_watch *watch, enum login_stage stage);
 /* The next one begins now; what the last ones took is told otherwise. */
 void login_watch_skip(struct login_watch *watch);
 /*
- * The answer has been handed over: what it took and, of one with tokens, what it would have taken had every effect of `event`
- * been inline. `event` may be NULL for any other outcome.
+ * The answer has been handed over: what it took and, of one with tokens, what it would have taken had every effect of
+ * `event` been inline. `event` may be NULL for any other outcome.
  */
 void login_watch_answered(const struct login_watch *watch, enum login_outcome outcome, struct event *event);
 

@@ -1,9 +1,11 @@
 /*
- * The pages that links in mails lead to, for teams that have none of their own (link.…_path): static, each with one form, whose script
- * reads the token from the URL's fragment and posts it as JSON. No GET uses a token up: mail scanners follow links.
+ * The pages that links in mails lead to, for teams that have none of their own (link.…_path): static, each with one
+ * form, whose script reads the token from the URL's fragment and posts it as JSON. No GET uses a token up: mail
+ * scanners follow links.
  *
- * Their texts are in server/auth/pages/, built in. Nothing is loaded from elsewhere; the policy of the pages (https://www.w3.org/TR/CSP3/)
- * names the one style and the one script by digests that are computed from those very texts.
+ * Their texts are in server/auth/pages/, built in. Nothing is loaded from elsewhere; the policy of the pages
+ * (https://www.w3.org/TR/CSP3/) names the one style and the one script by digests that are computed from those very
+ * texts.
  */
 #ifndef TOKENFIRST_SERVER_AUTH_PAGE_H
 #define TOKENFIRST_SERVER_AUTH_PAGE_H

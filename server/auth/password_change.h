@@ -1,6 +1,6 @@
 /*
- * POST /password/change {"current_password","new_password"} with an access token: a new password, every other session ended, and a mail
- * to the owner. Links to reset the password are void after it.
+ * POST /password/change {"current_password","new_password"} with an access token: a new password, every other session
+ * ended, and a mail to the owner. Links to reset the password are void after it.
  */
 #ifndef TOKENFIRST_SERVER_AUTH_PASSWORD_CHANGE_H
 #define TOKENFIRST_SERVER_AUTH_PASSWORD_CHANGE_H

@@ -1,6 +1,6 @@
 /*
- * POST /token/refresh {"refresh_token"}: a new access token and the next refresh token (RFC 6749 6, RFC 9700 4.14.2), by generation in
- * one atomic step (sessions_refresh).
+ * POST /token/refresh {"refresh_token"}: a new access token and the next refresh token (RFC 6749 6, RFC 9700 4.14.2),
+ * by generation in one atomic step (sessions_refresh).
  */
 #ifndef TOKENFIRST_SERVER_AUTH_REFRESH_H
 #define TOKENFIRST_SERVER_AUTH_REFRESH_H

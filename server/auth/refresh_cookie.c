@@ -29,8 +29,9 @@ static const char *base_path(const char *public_url, size_t *ret_len)
 }
 
 /*
- * Secure also where the server is reached by http: browsers take such a cookie for localhost alone, and nothing else should send a
- * token in the clear. RFC 6265 4.1, https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html 4.1.2 (SameSite).
+ * Secure also where the server is reached by http: browsers take such a cookie for localhost alone, and nothing else
+ * should send a token in the clear. RFC 6265 4.1, https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html
+ * 4.1.2 (SameSite).
  */
 static void send_cookie(struct exchange *x, const struct config *config, const char *value, int64_t max_age_s)
 {

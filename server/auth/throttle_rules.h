@@ -1,9 +1,10 @@
 /*
  * What is remembered of one name or one address, and what follows from it. Pure: state + now → verdict.
  *
- * Two rules. A ladder is for accounts: some failures are free, then each is followed by a delay that doubles. A meter is for
- * addresses and mails: so many at once, so many in the long run (the leaky bucket as a meter, ITU-T I.371 annex A). Either counts
- * what is under way as if it failed: what must wait for its outcome is told from what must be refused whatever it is.
+ * Two rules. A ladder is for accounts: some failures are free, then each is followed by a delay that doubles. A meter
+ * is for addresses and mails: so many at once, so many in the long run (the leaky bucket as a meter, ITU-T I.371 annex
+ * A). Either counts what is under way as if it failed: what must wait for its outcome is told from what must be refused
+ * whatever it is.
  */
 #ifndef TOKENFIRST_SERVER_AUTH_THROTTLE_RULES_H
 #define TOKENFIRST_SERVER_AUTH_THROTTLE_RULES_H
@@ -19,7 +20,10 @@ enum throttle_verdict {
 
 struct throttle_rule {
 	bool ladder;
-	/* a ladder's: `free` failures, then first_ms, doubled by each further one up to cap_ms; forgotten forget_ms after the last */
+	/*
+	 * a ladder's: `free` failures, then first_ms, doubled by each further one up to cap_ms; forgotten forget_ms
+	 * after the last
+	 */
 	int64_t free, first_ms, cap_ms, forget_ms;
 	/* a meter's, in units: one failure costs `cost`, each millisecond gives `per_ms` back */
 	int64_t capacity, cost, per_ms;
@@ -41,7 +45,9 @@ enum throttle_verdict throttle_decide(
 	const struct throttle_rule *rule, const struct throttle_state *state, int64_t now_ms, int64_t *ret_retry_ms);
 /* One more failure. What is in flight is the caller's to count. */
 void throttle_count(const struct throttle_rule *rule, struct throttle_state *state, int64_t now_ms);
-/* Failures that are remembered still, a begun one of a meter as a whole; 0: the state says no more than an empty one. */
+/*
+ * Failures that are remembered still, a begun one of a meter as a whole; 0: the state says no more than an empty one.
+ */
 int64_t throttle_remembered(const struct throttle_rule *rule, const struct throttle_state *state, int64_t now_ms);
 
 #endif

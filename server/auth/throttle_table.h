@@ -1,8 +1,9 @@
 /*
- * What is remembered of many names, or many addresses, in room that never grows: a table of sets, in each of which a key has one of
- * THROTTLE_WAYS places. The keys are keyed hashes, so nobody can choose who shares a set with whom.
+ * What is remembered of many names, or many addresses, in room that never grows: a table of sets, in each of which a
+ * key has one of THROTTLE_WAYS places. The keys are keyed hashes, so nobody can choose who shares a set with whom.
  *
- * In a full set the least grave goes: what is remembered of it is least, or, of several, is longest ago. What is in flight stays.
+ * In a full set the least grave goes: what is remembered of it is least, or, of several, is longest ago. What is in
+ * flight stays.
  *
  * No lock: the caller's.
  */

@@ -17,9 +17,8 @@ void origin_of(struct exchange *x, struct origin *ret_origin)
 	(void)snprintf(ret_origin->request_id, sizeof(ret_origin->request_id), "%s", exchange_request_id(x));
 	(void)snprintf(ret_origin->client, sizeof(ret_origin->client), "%s", exchange_client(x));
 	(void)snprintf(ret_origin->user_agent, sizeof(ret_origin->user_agent), "%s", user_agent ? user_agent : "");
-	utf8_mend(
-		ret_origin
-			->user_agent); /* what a client says of itself need not be UTF-8, and may be cut within a character */
+	/* what a client says of itself need not be UTF-8, and may be cut within a character */
+	utf8_mend(ret_origin->user_agent);
 	(void)snprintf(ret_origin->traceparent, sizeof(ret_origin->traceparent), "%s", exchange_traceparent(x));
 }
 

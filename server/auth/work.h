@@ -1,6 +1,6 @@
 /*
- * One unit of work: what a request changes, the audit row that tells of it, its event and the effects that this causes, in
- * one transaction. All of it is durable when work_commit returns 0, and none of it is there when it does not.
+ * One unit of work: what a request changes, the audit row that tells of it, its event and the effects that this causes,
+ * in one transaction. All of it is durable when work_commit returns 0, and none of it is there when it does not.
  *
  *   struct work work;
  *   work_init(&work, app, &origin);
@@ -51,24 +51,25 @@ struct work {
 
 void work_init(struct work *work, struct app *app, const struct origin *origin);
 /*
- * Decides on the effects and makes room for them. `about` is the user, borrowed for this call; of one that is made by this
- * very work, id is 0, and `write` sets event->user_id and audit.user_id. `more` (taken over, NULL: nothing) is an object
- * whose members join "user" and "request" in the event's data: never a secret. ERR_MEMORY.
+ * Decides on the effects and makes room for them. `about` is the user, borrowed for this call; of one that is made by
+ * this very work, id is 0, and `write` sets event->user_id and audit.user_id. `more` (taken over, NULL: nothing) is an
+ * object whose members join "user" and "request" in the event's data: never a secret. ERR_MEMORY.
  */
 int work_plan(struct work *work, const char *type, const struct user *about, json_t *more) MUST_CHECK;
 /*
- * The same for what happened to nobody (a reset asked for an address that has no account): an event with an id, an audit row, and
- * effects that take the time of real ones until they are skipped (event_about_nobody).
+ * The same for what happened to nobody (a reset asked for an address that has no account): an event with an id, an
+ * audit row, and effects that take the time of real ones until they are skipped (event_about_nobody).
  */
 int work_plan_silent(struct work *work, const char *type) MUST_CHECK;
 /*
- * `write` runs on the committer's thread within the transaction, before audit row and event; what it returns other than 0
- * undoes all of it and is returned. NULL: there is nothing to write but those.
+ * `write` runs on the committer's thread within the transaction, before audit row and event; what it returns other than
+ * 0 undoes all of it and is returned. NULL: there is nothing to write but those.
  */
 int work_commit(struct work *work, int (*write)(struct db *writer, void *arg), void *arg) MUST_CHECK;
 /*
- * One request, two events: `other`, planned and with nothing to write but its audit row and event, is committed with `work`, in
- * the same transaction or not at all. Inline effects and release of each are the caller's, as ever. Before work_commit(work).
+ * One request, two events: `other`, planned and with nothing to write but its audit row and event, is committed with
+ * `work`, in the same transaction or not at all. Inline effects and release of each are the caller's, as ever. Before
+ * work_commit(work).
  */
 void work_join(struct work *work, struct work *other);
 /* Inline effects, one after another. 0, or ERR_DENIED: one with on_failure reject failed. */

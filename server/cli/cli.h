@@ -54,8 +54,8 @@ int cli_keys_rotate(const struct cli *cli, const struct config *config);
 int cli_token_verify(const struct cli *cli, const struct config *config);
 
 /*
- * check_config.c: what config/ can't know of an effect (a template that is missing, a secret that can't sign) is told on
- * stderr as config_errors_print would. CLI_DONE or CLI_USAGE.
+ * check_config.c: what config/ can't know of an effect (a template that is missing, a secret that can't sign) is told
+ * on stderr as config_errors_print would. CLI_DONE or CLI_USAGE.
  */
 int cli_check_effects(const struct config *config);
 
@@ -63,8 +63,9 @@ int cli_check_effects(const struct config *config);
 int cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * store_command.c: has a command (server/ops/command.h) run, by this process if it can own the store, else by the server
- * that does; one that only a running server can do by that alone. ERR_CLOSED and every error but those of the command itself are told on stderr already; `ret_told` says so.
+ * store_command.c: has a command (server/ops/command.h) run, by this process if it can own the store, else by the
+ * server that does; one that only a running server can do by that alone. ERR_CLOSED and every error but those of the
+ * command itself are told on stderr already; `ret_told` says so.
  */
 int cli_store_command(const struct config *config, const char *name, const json_t *arguments, json_t **ret_reply,
 	bool *ret_told) MUST_CHECK;

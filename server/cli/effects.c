@@ -29,8 +29,8 @@ static const char *time_text(int64_t ms, char text[RFC3339_SIZE])
 }
 
 /*
- * Why a pending effect waits, as its target says, and when that makes the next attempt. NULL: its target does not wait, or
- * nobody can tell; `ret_next_ms` is then its own time.
+ * Why a pending effect waits, as its target says, and when that makes the next attempt. NULL: its target does not wait,
+ * or nobody can tell; `ret_next_ms` is then its own time.
  */
 static const char *waits_for(const struct listing *listing, const struct outbox_entry *entry, int64_t *ret_next_ms)
 {

@@ -1,6 +1,6 @@
 /*
- * What each target is at, asked of the server that runs: breakers, pauses and backlogs are in its memory. A look: it takes no
- * lock and changes nothing.
+ * What each target is at, asked of the server that runs: breakers, pauses and backlogs are in its memory. A look: it
+ * takes no lock and changes nothing.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
 /*
- * Names and addresses that an import has had so far, to find those that are there twice: 24 bytes for each, and room for half as many
- * again to three times as many, so that a million accounts with addresses take up to 100 MB.
+ * Names and addresses that an import has had so far, to find those that are there twice: 24 bytes for each, and room
+ * for half as many again to three times as many, so that a million accounts with addresses take up to 100 MB.
  *
  * Kept as keyed hashes of 128 bits: equal hashes are equal texts.
  */

@@ -1,6 +1,6 @@
 /*
- * What an import reads: lines of a file, twice over. Standard input and pipes are copied into a file without a name first, in
- * $TMPDIR or /tmp: it is gone with the process.
+ * What an import reads: lines of a file, twice over. Standard input and pipes are copied into a file without a name
+ * first, in $TMPDIR or /tmp: it is gone with the process.
  */
 #ifndef TOKENFIRST_SERVER_CLI_IMPORT_SOURCE_H
 #define TOKENFIRST_SERVER_CLI_IMPORT_SOURCE_H

@@ -24,7 +24,9 @@
 #include "server/ops/control.h"
 #include "server/ops/openapi.h"
 
-/* Rounds in the time for which rows are kept, within bounds: an hour is cleaned each minute, a second once it is over. */
+/*
+ * Rounds in the time for which rows are kept, within bounds: an hour is cleaned each minute, a second once it is over.
+ */
 enum { JANITOR_ROUNDS = 10, JANITOR_LEAST_MS = 1000, JANITOR_MOST_MS = 60 * 1000 };
 
 /* Between the end of the waits for inline effects and that of the connections; at most a quarter of the drain. */
@@ -83,8 +85,9 @@ static const char *why_of(int err, char text[ERR_SYSTEM_TEXT_SIZE])
 }
 
 /*
- * A shell's limit of 1,024 descriptors is less than http.connections alone. Where they run out, attempts to deliver fail
- * as if their targets were dead: breakers open, attempts are used up. So the limit is raised as far as is needed and allowed.
+ * A shell's limit of 1,024 descriptors is less than http.connections alone. Where they run out, attempts to deliver
+ * fail as if their targets were dead: breakers open, attempts are used up. So the limit is raised as far as is needed
+ * and allowed.
  */
 static void raise_descriptor_limit(const struct config *config)
 {
@@ -261,8 +264,9 @@ static void wait_for_signal(const sigset_t *set, int64_t at_most_ms)
 }
 
 /*
- * The time of a drain, by clock_mono_us, from its end backwards: whatever hangs, what must be written has its time, requests
- * that wait for an inline effect can be answered, and the whole stop ends within the time that the operator gave it.
+ * The time of a drain, by clock_mono_us, from its end backwards: whatever hangs, what must be written has its time,
+ * requests that wait for an inline effect can be answered, and the whole stop ends within the time that the operator
+ * gave it.
  */
 struct drain_times {
 	int64_t waits_us;   /* nobody waits for an inline effect any more */

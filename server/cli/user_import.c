@@ -1,9 +1,10 @@
 /*
  * `tokenfirst user import`: all of a file becomes accounts, or none of it.
  *
- * It is read twice: once to find everything that is wrong with it, and then, if that is nothing, to write it. What is written goes into a
- * table of its own, a batch a command, so that a running server commits its logins in between; one last command makes accounts of it in
- * a single transaction. Whatever ends this in the middle leaves rows that nobody looks at, and that the next import removes first.
+ * It is read twice: once to find everything that is wrong with it, and then, if that is nothing, to write it. What is
+ * written goes into a table of its own, a batch a command, so that a running server commits its logins in between; one
+ * last command makes accounts of it in a single transaction. Whatever ends this in the middle leaves rows that nobody
+ * looks at, and that the next import removes first.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,11 +39,10 @@ struct import {
 };
 
 /*
- * Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure is said.
- * `tries`: of one that may be run again when nobody knows whether it was.
+ * Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure
+ * is said.
  */
-static int command(
-	const struct import *import, const char *name, json_t *arguments, int tries, int64_t *ret_rows, bool *ret_told)
+static int command(const struct import *import, const char *name, json_t *arguments, int64_t *ret_rows, bool *ret_told)
 {
 	json_t *reply = NULL;
 	int err = ERR_MEMORY;

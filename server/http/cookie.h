@@ -5,8 +5,8 @@
 #define TOKENFIRST_SERVER_HTTP_COOKIE_H
 
 /*
- * The value of a cookie, copied; free() it. NULL: absent, there twice, not a run of cookie-octets, or no memory. What other cookies
- * look like does not matter: other programs may have set them.
+ * The value of a cookie, copied; free() it. NULL: absent, there twice, not a run of cookie-octets, or no memory. What
+ * other cookies look like does not matter: other programs may have set them.
  */
 char *cookie_find(const char *header, const char *name);
 

@@ -95,8 +95,9 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
 }
 
 /*
- * What keeps browsers from making more of an answer than it is (https://owasp.org/www-project-secure-headers/): no guessed type, no
- * script, no frame, no word of this URL to others, no use by pages of other origins but those that CORS lets.
+ * What keeps browsers from making more of an answer than it is (https://owasp.org/www-project-secure-headers/): no
+ * guessed type, no script, no frame, no word of this URL to others, no use by pages of other origins but those that
+ * CORS lets.
  */
 static bool add_security(const struct exchange *x, struct MHD_Response *response)
 {

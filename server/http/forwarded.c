@@ -127,8 +127,9 @@ static size_t token_length(struct span span)
 }
 
 /*
- * The value of a parameter at the beginning of `rest`: a quoted string without its quotes, or a token, which may have the marks of an
- * address too, since not every proxy quotes it. Moves `rest` behind it. An address needs no escape, so none is undone.
+ * The value of a parameter at the beginning of `rest`: a quoted string without its quotes, or a token, which may have
+ * the marks of an address too, since not every proxy quotes it. Moves `rest` behind it. An address needs no escape, so
+ * none is undone.
  */
 static bool take_value(struct span *rest, struct span *ret_value)
 {

@@ -1,9 +1,10 @@
 /*
  * The order of the end: no new connections; draining, so connections that have been idle for a while are closed and
- * answers end theirs; wait until the last connection is gone. After the grace what is left is cut, so handlers see that their clients are gone. A
- * handler that still runs is waited for, whatever the grace says: its thread uses services that the caller ends after
- * http_stop, and it is bounded by the deadlines of those. Crews end before loops: then no connection is suspended,
- * which the engine insists on. They are freed after them, as a loop may still offer and be refused.
+ * answers end theirs; wait until the last connection is gone. After the grace what is left is cut, so handlers see that
+ * their clients are gone. A handler that still runs is waited for, whatever the grace says: its thread uses services
+ * that the caller ends after http_stop, and it is bounded by the deadlines of those. Crews end before loops: then no
+ * connection is suspended, which the engine insists on. They are freed after them, as a loop may still offer and be
+ * refused.
  */
 #include "server/http/http.h"
 

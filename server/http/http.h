@@ -37,16 +37,17 @@ const char *http_address(const struct http *http);
 const char *http_ops_address(const struct http *http);
 
 /*
- * The end is near: answers end their connections from now on, so that clients come back elsewhere, or later, and are not
- * in mid-request when theirs is closed. All else goes on.
+ * The end is near: answers end their connections from now on, so that clients come back elsewhere, or later, and are
+ * not in mid-request when theirs is closed. All else goes on.
  */
 void http_announce_end(struct http *http);
 
 /*
  * A client that has connected, or got an answer, less than LIMIT_HTTP_FAREWELL_MS ago may have a request on its way: it
  * is served. Longer idle connections are closed. A socket that was taken over stays open elsewhere, and what connects
- * after this waits there. A handler that still runs after the grace sees its client gone (exchange_gone) and is waited for all the same: it
- * uses services that the caller ends after this, and is bounded by the deadlines of those. NULL is fine; frees.
+ * after this waits there. A handler that still runs after the grace sees its client gone (exchange_gone) and is waited
+ * for all the same: it uses services that the caller ends after this, and is bounded by the deadlines of those. NULL is
+ * fine; frees.
  */
 void http_stop(struct http *http, int64_t grace_ms);
 

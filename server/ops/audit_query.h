@@ -25,8 +25,8 @@ int audit_query(struct db *db, const struct audit_words *words, int64_t now_ms, 
 	struct audit_place *ret_after, char ret_why[AUDIT_QUERY_WHY]) MUST_CHECK;
 
 /*
- * {"id","time","type","user":{"id","username"},"session","client","request_id","actor","detail":{…}}: null for what there is none
- * of. NULL without memory.
+ * {"id","time","type","user":{"id","username"},"session","client","request_id","actor","detail":{…}}: null for what
+ * there is none of. NULL without memory.
  */
 json_t *audit_json(const struct audit_row *row);
 

@@ -139,7 +139,10 @@ static int bind_socket(struct control *control)
 
 	if (unlink(control->address.sun_path) && errno != ENOENT)
 		return ERR_SYSTEM;
-	/* the mode of the socket's descriptor becomes that of its file, so there is no moment at which others may connect */
+	/*
+	 * the mode of the socket's descriptor becomes that of its file, so there is no moment at which others may
+	 * connect
+	 */
 	if (fchmod(control->listener, 0600) || bind(control->listener, address, sizeof(control->address)))
 		return ERR_SYSTEM;
 	control->bound = true;

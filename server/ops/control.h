@@ -21,11 +21,14 @@ struct app;
 struct control;
 
 /*
- * Removes a socket that a dead server has left (the store's lock says that it is dead), binds and serves. ERR_LIMIT: the path
- * is longer than a socket's may be; ERR_SYSTEM: errno. Of `app` all that commands use is there already: all but http.
+ * Removes a socket that a dead server has left (the store's lock says that it is dead), binds and serves. ERR_LIMIT:
+ * the path is longer than a socket's may be; ERR_SYSTEM: errno. Of `app` all that commands use is there already: all
+ * but http.
  */
 int control_start(struct app *app, struct control **ret_control) MUST_CHECK;
-/* Finishes the command that is being run, removes the socket. Before the pool drains and committer_stop. NULL is fine. */
+/*
+ * Finishes the command that is being run, removes the socket. Before the pool drains and committer_stop. NULL is fine.
+ */
 void control_stop(struct control *control);
 
 /*

@@ -14,8 +14,8 @@
 int control_address(const char *path, struct sockaddr_un *ret_address) MUST_CHECK;
 
 /*
- * An object from one line. `stop` is a descriptor that ends the wait once it is readable, -1: none. ERR_TIMEOUT, ERR_CLOSED
- * (the peer has left in mid-line, or `stop`), ERR_LIMIT, ERR_INVALID, ERR_SYSTEM, ERR_MEMORY.
+ * An object from one line. `stop` is a descriptor that ends the wait once it is readable, -1: none. ERR_TIMEOUT,
+ * ERR_CLOSED (the peer has left in mid-line, or `stop`), ERR_LIMIT, ERR_INVALID, ERR_SYSTEM, ERR_MEMORY.
  */
 int control_read(int fd, int stop, int64_t deadline_us, json_t **ret_object) MUST_CHECK;
 int control_write(int fd, int stop, int64_t deadline_us, const json_t *object) MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
- * What operators do to effects, as commands (command.h) and as /admin routes do it: to a running pool, or to a store that no
- * server owns.
+ * What operators do to effects, as commands (command.h) and as /admin routes do it: to a running pool, or to a store
+ * that no server owns.
  *
  *   effects.replay   {…selection, "dry_run"}             {"rows", "more", "by":[{"effect","cause","rows"}], "unchanged":[id …]}
  *   effects.discard  the same
@@ -8,8 +8,8 @@
  *   effects.resume   {"name"}                            {"name"}      ERR_NOT_FOUND: none such, or it is not paused
  *   effects.targets  {}                                  effects_json_targets; of a running server only
  *
- * "more": some were left, since their target has reached its max_pending. "unchanged" are the ids of the selection that no row in the right state belongs to. A pause lasts until it is
- * resumed, over restarts as well.
+ * "more": some were left, since their target has reached its max_pending. "unchanged" are the ids of the selection that
+ * no row in the right state belongs to. A pause lasts until it is resumed, over restarts as well.
  */
 #ifndef TOKENFIRST_SERVER_OPS_EFFECTS_COMMAND_H
 #define TOKENFIRST_SERVER_OPS_EFFECTS_COMMAND_H
@@ -23,8 +23,8 @@ enum effects_change { EFFECTS_REPLAY, EFFECTS_DISCARD };
 
 /*
  * Where a change is made: in a running pool, or, without one, by the writer of a store inside a transaction of the
- * caller's. And by whom, for its audit row (types effects.replayed, .discarded, .paused, .resumed). The writer's row is of the same
- * transaction; a pool writes by itself, so its row follows at once: one that can't be written is logged.
+ * caller's. And by whom, for its audit row (types effects.replayed, .discarded, .paused, .resumed). The writer's row is
+ * of the same transaction; a pool writes by itself, so its row follows at once: one that can't be written is logged.
  */
 struct effects_place {
 	struct pool *pool;
@@ -33,7 +33,9 @@ struct effects_place {
 	const char *actor;		 /* NULL: a command */
 	const char *client, *request_id; /* NULL for a command */
 };
-/* Whether rows in the state that the selection names can be changed so: dead ones, and pending ones can be discarded. */
+/*
+ * Whether rows in the state that the selection names can be changed so: dead ones, and pending ones can be discarded.
+ */
 bool effects_changeable(enum effects_change change, const struct selection *selection);
 /* Of a selection that is changeable. */
 int effects_change(const struct effects_place *place, enum effects_change change, struct selection *selection,

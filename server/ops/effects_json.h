@@ -17,7 +17,10 @@ json_t *effects_json_entry(const struct outbox_entry *entry, bool whole);
 /* null for "" and NULL. Of what a stranger said, bytes that are no UTF-8 become '?'. NULL without memory. */
 json_t *effects_json_text(const char *text);
 
-/* Adds what the server that runs knows of a pending one: "waits_for" (null: nothing), and when that makes the next attempt. */
+/*
+ * Adds what the server that runs knows of a pending one: "waits_for" (null: nothing), and when that makes the next
+ * attempt.
+ */
 int effects_json_wait(json_t *entry, const char *waits_for, int64_t next_ms) MUST_CHECK;
 
 /* {"effect","cause" (null: they were pending),"rows"} of each. NULL without memory. */

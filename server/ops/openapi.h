@@ -1,6 +1,6 @@
 /*
- * GET /openapi.json: what the server offers, as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0): server/ops/openapi.json, which is
- * built in, with this server's address and version.
+ * GET /openapi.json: what the server offers, as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0):
+ * server/ops/openapi.json, which is built in, with this server's address and version.
  */
 #ifndef TOKENFIRST_SERVER_OPS_OPENAPI_H
 #define TOKENFIRST_SERVER_OPS_OPENAPI_H

@@ -3,8 +3,8 @@
  *
  *   {"ids":["01J…-crm"], "effect":"crm", "state":"dead", "cause":"age", "since":"2h", "until":"2026-01-02T03:00:00Z"}
  *
- * All that is said has to hold. An id is that of an effect, or of an event for all of its effects. Times are RFC 3339, a
- * date, or a duration before now, and are about when the event happened.
+ * All that is said has to hold. An id is that of an effect, or of an event for all of its effects. Times are RFC 3339,
+ * a date, or a duration before now, and are about when the event happened.
  */
 #ifndef TOKENFIRST_SERVER_OPS_SELECTION_H
 #define TOKENFIRST_SERVER_OPS_SELECTION_H
@@ -27,8 +27,8 @@ struct selection {
 };
 
 /*
- * `fallback`: the state where nothing is said of it, "dead" or "all". The JSON must outlive the selection. ERR_INVALID with
- * `ret_why`: a member that is unknown, or has the wrong form.
+ * `fallback`: the state where nothing is said of it, "dead" or "all". The JSON must outlive the selection. ERR_INVALID
+ * with `ret_why`: a member that is unknown, or has the wrong form.
  */
 int selection_read(const json_t *json, const char *fallback, int64_t now_ms, struct selection *ret_selection,
 	char ret_why[SELECTION_WHY]) MUST_CHECK;

@@ -1,6 +1,7 @@
 /*
- * What administrators and commands do to one account. In a running server a change is a unit of work: its rows, the audit row, the
- * event and its effects, a mail to the owner say, in one transaction; without one it is the rows and the audit row.
+ * What administrators and commands do to one account. In a running server a change is a unit of work: its rows, the
+ * audit row, the event and its effects, a mail to the owner say, in one transaction; without one it is the rows and the
+ * audit row.
  *
  *   struct user_change change;
  *   user_change_init(&change, USER_DISABLE, &user);
@@ -45,9 +46,9 @@ struct user_change {
 void user_change_init(struct user_change *change, enum user_change_kind kind, const struct user *user);
 
 /*
- * Of one account: `other` is made after `change`, in the same transaction or not at all. `change` may be what makes the account:
- * the other need not know of it more than its name and address. Before user_change_commit(change), which is for both;
- * user_change_finish is due for each.
+ * Of one account: `other` is made after `change`, in the same transaction or not at all. `change` may be what makes the
+ * account: the other need not know of it more than its name and address. Before user_change_commit(change), which is
+ * for both; user_change_finish is due for each.
  */
 void user_change_join(struct user_change *change, struct user_change *other);
 

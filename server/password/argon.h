@@ -23,8 +23,8 @@ struct argon_cost argon_cost_of(const struct config *config);
 int argon_hash(const struct argon_cost *cost, const char *password, char *ret_hash) MUST_CHECK;
 
 /*
- * What a hash with these parameters looks like, with random bytes for salt and hash, so that no password is known to match it. Costs
- * nothing to make, and as much as any other to check.
+ * What a hash with these parameters looks like, with random bytes for salt and hash, so that no password is known to
+ * match it. Costs nothing to make, and as much as any other to check.
  */
 void argon_nobody(const struct argon_cost *cost, char *ret_hash);
 
@@ -36,8 +36,8 @@ void argon_nobody(const struct argon_cost *cost, char *ret_hash);
 int argon_verify(const struct argon_cost *cost, const char *stored, const char *password, bool *ret_matches) MUST_CHECK;
 
 /*
- * Whether a text is a hash that argon_verify takes whatever the cost of today. ERR_INVALID, or ERR_LIMIT: it asks for more than
- * LIMIT_HASH_MEMORY_KIB or LIMIT_HASH_PASSES; and what is wrong (static text).
+ * Whether a text is a hash that argon_verify takes whatever the cost of today. ERR_INVALID, or ERR_LIMIT: it asks for
+ * more than LIMIT_HASH_MEMORY_KIB or LIMIT_HASH_PASSES; and what is wrong (static text).
  */
 int argon_acceptable(const char *stored, const char **ret_why) MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /*
- * One table of kinds. A reader is strict: what is not exactly the form that a program writes is refused, because a settings
- * text goes to a library whose parser takes more than was thought of here, and could cost more.
+ * One table of kinds. A reader is strict: what is not exactly the form that a program writes is refused, because a
+ * settings text goes to a library whose parser takes more than was thought of here, and could cost more.
  */
 #include "server/password/foreign.h"
 
@@ -102,8 +102,8 @@ static int check_scrypt_cost(const struct foreign *foreign)
 }
 
 /*
- * "j9T$salt$": flavour, log2 N - 1 and r - 1, each one character as long as its value is below 48, and salt. Longer numbers stand for
- * costs beyond our bounds, further characters for the optional parameters.
+ * "j9T$salt$": flavour, log2 N - 1 and r - 1, each one character as long as its value is below 48, and salt. Longer
+ * numbers stand for costs beyond our bounds, further characters for the optional parameters.
  */
 static int read_yescrypt(struct foreign *foreign, const char *rest)
 {

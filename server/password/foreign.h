@@ -1,5 +1,6 @@
 /*
- * Password hashes that other programs made: how they read, what they cost, and how they are computed. By libxcrypt and libcrypto.
+ * Password hashes that other programs made: how they read, what they cost, and how they are computed. By libxcrypt and
+ * libcrypto.
  *
  *   bcrypt            $2a$, $2b$, $2y$; of a password only the first 72 bytes count. $2x$, whose makers had a bug, is refused
  *   sha512-crypt      $6$            sha256-crypt  $5$              crypt(5)
@@ -10,9 +11,9 @@
  *                     pbkdf2_sha256$rounds$salt$hash                Django's; the salt is a text
  *
  * Formats: crypt(5); https://passlib.readthedocs.io/en/stable/lib/passlib.hash.html;
- * https://docs.djangoproject.com/en/stable/topics/auth/passwords/; https://github.com/P-H-C/phc-string-format.
- * A hash is parted into its settings and the text behind them, which is what is computed and compared. crypt(3) takes passwords of
- * at most 511 bytes: a longer one matches none of its hashes but bcrypt's.
+ * https://docs.djangoproject.com/en/stable/topics/auth/passwords/; https://github.com/P-H-C/phc-string-format. A hash
+ * is parted into its settings and the text behind them, which is what is computed and compared. crypt(3) takes
+ * passwords of at most 511 bytes: a longer one matches none of its hashes but bcrypt's.
  *
  * Any thread; a computation takes the caller's. The bounds of a cost are in limits.h: LIMIT_BCRYPT_COST and below.
  */
@@ -43,8 +44,8 @@ struct foreign {
 };
 
 /*
- * A whole hash: `ret_hash` is the part behind its settings. ERR_NOT_FOUND: it begins like none of these; ERR_INVALID: it breaks its
- * form; ERR_LIMIT: it costs too much. `ret_why` says so (static text).
+ * A whole hash: `ret_hash` is the part behind its settings. ERR_NOT_FOUND: it begins like none of these; ERR_INVALID:
+ * it breaks its form; ERR_LIMIT: it costs too much. `ret_why` says so (static text).
  */
 int foreign_read(
 	const char *stored, struct foreign *ret_foreign, const char **ret_hash, const char **ret_why) MUST_CHECK;

@@ -1,6 +1,7 @@
 /*
- * ASCII is its own NFKC, and most passwords are ASCII. The rest is taken apart into a buffer of ours, whose size the library
- * tells before, and put together in the same place: its one-call function would leave copies in memory that it gave back.
+ * ASCII is its own NFKC, and most passwords are ASCII. The rest is taken apart into a buffer of ours, whose size the
+ * library tells before, and put together in the same place: its one-call function would leave copies in memory that it
+ * gave back.
  */
 #include "server/password/normal.h"
 

@@ -19,8 +19,9 @@ struct normal {
 };
 
 /*
- * `text` may have up to LIMIT_PASSWORD bytes; NFKC makes at most 24 times as many of them. ERR_INVALID: longer, or no UTF-8;
- * ERR_MEMORY. Compatibility and composition as the Unicode version of libutf8proc has them; characters that it does not know stay.
+ * `text` may have up to LIMIT_PASSWORD bytes; NFKC makes at most 24 times as many of them. ERR_INVALID: longer, or no
+ * UTF-8; ERR_MEMORY. Compatibility and composition as the Unicode version of libutf8proc has them; characters that it
+ * does not know stay.
  */
 int normal_make(const char *text, enum normal_case fold, struct normal *ret_normal) MUST_CHECK;
 void normal_release(struct normal *normal); /* of zeroes: fine */

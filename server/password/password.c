@@ -12,8 +12,8 @@
  * Whether the client has left is asked when the hash would begin: then is the last moment at which
  * work can be saved, and under overload it is work for somebody who has given up.
  *
- * A password is put into its normal form by the caller's thread, before it is queued: here and in password_hash_here, and
- * nowhere else, so that what is hashed and what is checked is the same text.
+ * A password is put into its normal form by the caller's thread, before it is queued: here and in password_hash_here,
+ * and nowhere else, so that what is hashed and what is checked is the same text.
  */
 #include "server/password/password.h"
 
@@ -37,8 +37,8 @@
 #include "server/password/normal.h"
 
 /*
- * Measured with 2 hash threads on 2 cores, beside 2 busy threads of normal priority: about 93 hashes/s at nice 0, 70 at 3,
- * 45 at 5, 27 at 10. What a short job waits beside the hash threads differed less from 1 to 10 than from run to run,
+ * Measured with 2 hash threads on 2 cores, beside 2 busy threads of normal priority: about 93 hashes/s at nice 0, 70 at
+ * 3, 45 at 5, 27 at 10. What a short job waits beside the hash threads differed less from 1 to 10 than from run to run,
  * since with the arena they no longer hold up the kernel; so little is given up for it.
  */
 enum { HASH_NICENESS = 3 };

@@ -5,8 +5,9 @@
  * from hash to hash (arena.h). Callers hand over and wait, at most `queue` of them and at most
  * `queue_timeout_ms` until their hash is begun: overload sheds, it never stacks up.
  *
- * Passwords are hashed and checked in NFKC (normal.h). Stored forms are those of stored.h: new ones Argon2id, of the peppered password
- * where a pepper is configured (parameters after OWASP's password storage cheat sheet: 19 MiB, t=2); imported ones as they came.
+ * Passwords are hashed and checked in NFKC (normal.h). Stored forms are those of stored.h: new ones Argon2id, of the
+ * peppered password where a pepper is configured (parameters after OWASP's password storage cheat sheet: 19 MiB, t=2);
+ * imported ones as they came.
  */
 #ifndef TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
 #define TOKENFIRST_SERVER_PASSWORD_PASSWORD_H
@@ -32,11 +33,11 @@ struct password_check {
 };
 
 /*
- * Compares a password with a stored hash; `stored` NULL stands for an unknown user and costs the
- * same: a hash made at start with today's parameters is checked, and never matches (check.h).
- * ERR_LIMIT: queue full. ERR_TIMEOUT: not begun in time. ERR_CLOSED: `gone(arg)` said, when the hash was
- * about to begin, that nobody waits any more (NULL: never asked), or stopping. ERR_CRYPTO, ERR_MEMORY: out of memory. ERR_INVALID: a text that
- * password_acceptable refuses; nothing was looked at.
+ * Compares a password with a stored hash; `stored` NULL stands for an unknown user and costs the same: a hash made at
+ * start with today's parameters is checked, and never matches (check.h). ERR_LIMIT: queue full. ERR_TIMEOUT: not begun
+ * in time. ERR_CLOSED: `gone(arg)` said, when the hash was about to begin, that nobody waits any more (NULL: never
+ * asked), or stopping. ERR_CRYPTO, ERR_MEMORY: out of memory. ERR_INVALID: a text that password_acceptable refuses;
+ * nothing was looked at.
  */
 int password_verify(struct passwords *passwords, const char *stored, const char *password,
 	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check) MUST_CHECK;

@@ -1,9 +1,10 @@
 /*
  * Peppers: secrets of the configuration without which a stolen store gives nobody anything to guess at.
  *
- * What is hashed is then HMAC-SHA-512-256 of the password under a key made from the pepper, as base64. A stored form names its pepper
- * by an id, the first bytes of a keyed hash of it: public, and of no use against one that is random (`openssl rand -base64 32`).
- * The first of the list is for new hashes, the others for those made with them; a hash whose pepper is gone matches nothing.
+ * What is hashed is then HMAC-SHA-512-256 of the password under a key made from the pepper, as base64. A stored form
+ * names its pepper by an id, the first bytes of a keyed hash of it: public, and of no use against one that is random
+ * (`openssl rand -base64 32`). The first of the list is for new hashes, the others for those made with them; a hash
+ * whose pepper is gone matches nothing.
  */
 #ifndef TOKENFIRST_SERVER_PASSWORD_PEPPER_H
 #define TOKENFIRST_SERVER_PASSWORD_PEPPER_H

@@ -94,7 +94,9 @@ void policy_free(struct policy *policy)
 	free(policy);
 }
 
-/* Whether `folded` is `text`, or its first `len` bytes: without regard to case. Names, addresses and hosts are ASCII. */
+/*
+ * Whether `folded` is `text`, or its first `len` bytes: without regard to case. Names, addresses and hosts are ASCII.
+ */
 static bool is(const char *folded, const char *text, size_t len)
 {
 	return text && len > 0 && strlen(folded) == len && strncasecmp(folded, text, len) == 0;

@@ -1,7 +1,8 @@
 /*
- * What may be chosen as a password (NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2): its length in characters after NFKC, no rules of composition, not one
- * of a list of common ones, not the account's own name or address, and not one that is known from a breach, where a range API is
- * configured (k-anonymity: it learns 5 digits of a SHA-1; no answer in time lets the password pass, and is counted).
+ * What may be chosen as a password (NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2): its length in characters after NFKC, no
+ * rules of composition, not one of a list of common ones, not the account's own name or address, and not one that is
+ * known from a breach, where a range API is configured (k-anonymity: it learns 5 digits of a SHA-1; no answer in time
+ * lets the password pass, and is counted).
  *
  * Any thread.
  */
@@ -15,7 +16,10 @@ struct policy;
 
 enum { POLICY_WHY = 256 };
 
-/* Reads the blocklist: ERR_SYSTEM, ERR_LIMIT, ERR_INVALID (a line that is no UTF-8), with the reason in words. `metrics` NULL: for commands. */
+/*
+ * Reads the blocklist: ERR_SYSTEM, ERR_LIMIT, ERR_INVALID (a line that is no UTF-8), with the reason in words.
+ * `metrics` NULL: for commands.
+ */
 int policy_new(const struct config *config, struct metrics *metrics, struct policy **ret_policy,
 	char ret_why[POLICY_WHY]) MUST_CHECK;
 void policy_free(struct policy *policy); /* NULL is fine */

@@ -27,8 +27,9 @@ void stored_rules_make(const struct config *config, struct stored_rules *ret_rul
 void stored_rules_release(struct stored_rules *rules); /* wipes the peppers */
 
 /*
- * Whether a text is a stored form that can be checked, and at a bearable cost. ERR_INVALID, ERR_LIMIT (too dear), ERR_NOT_FOUND (no kind
- * that is known, or a pepper that is not configured), and what is wrong (static text). `rules` NULL: any pepper will do.
+ * Whether a text is a stored form that can be checked, and at a bearable cost. ERR_INVALID, ERR_LIMIT (too dear),
+ * ERR_NOT_FOUND (no kind that is known, or a pepper that is not configured), and what is wrong (static text). `rules`
+ * NULL: any pepper will do.
  */
 int stored_acceptable(const struct stored_rules *rules, const char *stored, const char **ret_why) MUST_CHECK;
 
@@ -36,8 +37,8 @@ int stored_acceptable(const struct stored_rules *rules, const char *stored, cons
 int stored_make(const struct stored_rules *rules, const char *text, char *ret_hash) MUST_CHECK;
 
 /*
- * The wrapped form of a foreign hash, with Argon2id at `cost`. ERR_NOT_FOUND: not of those that can be wrapped, such as Argon2, which
- * needs none. ERR_INVALID, ERR_LIMIT as above.
+ * The wrapped form of a foreign hash, with Argon2id at `cost`. ERR_NOT_FOUND: not of those that can be wrapped, such as
+ * Argon2, which needs none. ERR_INVALID, ERR_LIMIT as above.
  */
 int stored_wrap(
 	const struct stored_rules *rules, const struct argon_cost *cost, const char *stored, char *ret_hash) MUST_CHECK;
@@ -49,8 +50,8 @@ struct stored_result {
 };
 
 /*
- * ERR_INVALID: not a form that is taken, or its bounds, or not for this text. ERR_NOT_FOUND: its pepper is not configured, and `ret_missing`
- * is its id. In both cases hardly any time has passed. ERR_CRYPTO: no memory.
+ * ERR_INVALID: not a form that is taken, or its bounds, or not for this text. ERR_NOT_FOUND: its pepper is not
+ * configured, and `ret_missing` is its id. In both cases hardly any time has passed. ERR_CRYPTO: no memory.
  */
 int stored_check(const struct stored_rules *rules, const char *stored, const char *text,
 	struct stored_result *ret_result, char ret_missing[PEPPER_ID_SIZE]) MUST_CHECK;

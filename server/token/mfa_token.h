@@ -1,6 +1,7 @@
 /*
- * What stands between the two steps of a login: base64url(user id ‖ time of its end ‖ credentials number ‖ HMAC-SHA-512-256 of these),
- * numbers big-endian, under SECRET_LOGIN. It says that the password was right, and opens nothing by itself. No row is kept of it.
+ * What stands between the two steps of a login: base64url(user id ‖ time of its end ‖ credentials number ‖
+ * HMAC-SHA-512-256 of these), numbers big-endian, under SECRET_LOGIN. It says that the password was right, and opens
+ * nothing by itself. No row is kept of it.
  */
 #ifndef TOKENFIRST_SERVER_TOKEN_MFA_TOKEN_H
 #define TOKENFIRST_SERVER_TOKEN_MFA_TOKEN_H

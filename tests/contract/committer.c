@@ -1,4 +1,7 @@
-/* The promises of committer.h: order, isolation of jobs, durability. What happens when the store can't write: committer_trouble.c. */
+/*
+ * The promises of committer.h: order, isolation of jobs, durability. What happens when the store can't write:
+ * committer_trouble.c.
+ */
 #include "background/store/committer.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,7 @@
-/* What one target does is of no concern to the others of its worker: with two workers, the first and the third share one. */
+/*
+ * What one target does is of no concern to the others of its worker: with two workers, the first and the third share
+ * one.
+ */
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -98,8 +101,8 @@ static void *read_on(void *arg)
 }
 
 /*
- * A row that is read while the offer of its inline effect is on its way is left for its request. A backlog beside it makes
- * the worker's turns longer than a millisecond.
+ * A row that is read while the offer of its inline effect is on its way is left for its request. A backlog beside it
+ * makes the worker's turns longer than a millisecond.
  */
 Test(delivery_apart, an_inline_effect_whose_row_is_read_early)
 {

@@ -375,8 +375,8 @@ static void blocker_done(void *arg, int err)
 }
 
 /*
- * Between its commit and its offer an inline effect is on disk, and a lane that reads its backlog just then sees it there.
- * It must leave it alone: the request waits for what becomes of it.
+ * Between its commit and its offer an inline effect is on disk, and a lane that reads its backlog just then sees it
+ * there. It must leave it alone: the request waits for what becomes of it.
  */
 Test(delivery_classes, a_refill_does_not_overtake_a_request)
 {

@@ -87,8 +87,8 @@ static void await_delivered(uint64_t count)
 }
 
 /*
- * The rows of an event are side by side: 1 is the first one's "bus", 2 its "other". Each suspect has the peer to itself:
- * no other request comes while it is being answered.
+ * The rows of an event are side by side: 1 is the first one's "bus", 2 its "other". Each suspect has the peer to
+ * itself: no other request comes while it is being answered.
  */
 Test(delivery_suspects, are_sent_alone_and_last)
 {

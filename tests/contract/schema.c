@@ -1,4 +1,6 @@
-/* Steps of the schema: a store of an older version is brought up to date with all its rows, and only whole steps count. */
+/*
+ * Steps of the schema: a store of an older version is brought up to date with all its rows, and only whole steps count.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * The writer's system calls, one by one: SIGKILL right before each, or an error instead of each, through a login and its
- * settlement, also where the write-ahead log is copied back. Whatever was answered with 200 is kept; whatever can't be
- * kept is answered with 503.
+ * The writer's system calls, one by one: SIGKILL right before each, or an error instead of each, through a login and
+ * its settlement, also where the write-ahead log is copied back. Whatever was answered with 200 is kept; whatever can't
+ * be kept is answered with 503.
  */
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -46,8 +46,8 @@ static void must_hold(const struct ledger_figures *figures, const char *where)
 }
 
 /*
- * Plays with a fault. On a busy machine a mark may come so late that it shares the transaction of its settlement: there are
- * fewer calls then, and what is to be struck by the last of them is played again. A fault that never strikes fails.
+ * Plays with a fault. On a busy machine a mark may come so late that it shares the transaction of its settlement: there
+ * are fewer calls then, and what is to be struck by the last of them is played again. A fault that never strikes fails.
  */
 static struct inject *play_struck(struct stage *stage, const struct inject_fault *fault, const char *where)
 {

@@ -1,7 +1,7 @@
 /*
- * The first start on a new store, and on one of an earlier version: SIGKILL right before each system call that changes a
- * file, or an error instead of it, on the thread that opens the store, brings its schema up to date and closes it. The
- * next start must find or make the same schema, with every row that was there.
+ * The first start on a new store, and on one of an earlier version: SIGKILL right before each system call that changes
+ * a file, or an error instead of it, on the thread that opens the store, brings its schema up to date and closes it.
+ * The next start must find or make the same schema, with every row that was there.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * The power goes at any moment. What logins, marks and settlements wrote through the real committer, outbox and schema is
- * recorded (power_vfs.h), and of hundreds of cuts the disk that each leaves is opened again by the real store: everything
- * that was acknowledged before the cut must be there, whole, and nothing half. A disk whose syncs are left out must fail
- * the same test.
+ * The power goes at any moment. What logins, marks and settlements wrote through the real committer, outbox and schema
+ * is recorded (power_vfs.h), and of hundreds of cuts the disk that each leaves is opened again by the real store:
+ * everything that was acknowledged before the cut must be there, whole, and nothing half. A disk whose syncs are left
+ * out must fail the same test.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>

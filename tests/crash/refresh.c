@@ -1,6 +1,6 @@
 /*
- * SIGKILL amid refreshes and logouts: what was answered holds after the restart. A rotation is not undone, so its parent is refused
- * once the grace is over, and what was ended stays ended, after each further kill too.
+ * SIGKILL amid refreshes and logouts: what was answered holds after the restart. A rotation is not undone, so its
+ * parent is refused once the grace is over, and what was ended stays ended, after each further kill too.
  */
 #include <criterion/criterion.h>
 #include <pthread.h>

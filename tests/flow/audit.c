@@ -1,4 +1,7 @@
-/* The audit trail of a running server: every kind of change is in it, no secret is, and nothing in it can spoil what shows it. */
+/*
+ * The audit trail of a running server: every kind of change is in it, no secret is, and nothing in it can spoil what
+ * shows it.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* More is owed than a lane holds in memory: the rest waits on disk, and each effect is delivered once, whatever happens. */
+/*
+ * More is owed than a lane holds in memory: the rest waits on disk, and each effect is delivered once, whatever
+ * happens.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,6 @@
-/* Browsers and proxies before the real server: headers of every route, origins, the refresh cookie, pages, addresses. */
+/*
+ * Browsers and proxies before the real server: headers of every route, origins, the refresh cookie, pages, addresses.
+ */
 #include <criterion/criterion.h>
 #include <sodium.h>
 #include <stdio.h>

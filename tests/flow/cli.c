@@ -1,6 +1,6 @@
 /*
- * The real binary from the command line: usage, configuration, accounts with and without a running server, and the socket
- * between the two. SERVER_UNDER_TEST names the binary.
+ * The real binary from the command line: usage, configuration, accounts with and without a running server, and the
+ * socket between the two. SERVER_UNDER_TEST names the binary.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -135,7 +135,10 @@ static size_t sent(const struct stage *stage, const struct api_login *login, siz
 	return count;
 }
 
-/* The one that was told to wait waits for as long as it was told, by the clock that counts; the others are not held up after it. */
+/*
+ * The one that was told to wait waits for as long as it was told, by the clock that counts; the others are not held up
+ * after it.
+ */
 static void jump_while_it_runs(struct stage *stage, int64_t seconds, size_t refusals)
 {
 	const struct peer_step told[] = {{.status = 503, .headers = "Retry-After: 1\r\n"}, {.status = 200}};
@@ -194,7 +197,9 @@ static void await_sent(
 	}
 }
 
-/* Rows in backoff, a kill, and a start by another clock: each is sent within the longest delay that it could have had. */
+/*
+ * Rows in backoff, a kill, and a start by another clock: each is sent within the longest delay that it could have had.
+ */
 static void jump_between_runs(int64_t seconds)
 {
 	const struct peer_step failing[] = {{.status = 500}};

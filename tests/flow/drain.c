@@ -14,7 +14,9 @@
 
 enum { THREADS = 16, LOGINS = 10000, DRAIN_MS = 3000, SLACK_MS = 1000, AT_ONCE_MS = 1000, BACKLOG_WAIT_MS = 60000 };
 
-/* Effects of each login, all in memory. To write them is work for a processor, of which a busy machine has much less. */
+/*
+ * Effects of each login, all in memory. To write them is work for a processor, of which a busy machine has much less.
+ */
 enum { PINGS = 10, MEMORY_DRAIN_MS = 10000, MEMORY_SLACK_MS = 10000 };
 
 TestSuite(drain, .timeout = 180);
@@ -93,8 +95,9 @@ static void stop_within(struct server *server, const char *what, int64_t drain_m
 }
 
 /*
- * The first stop: all of it in time, and every effect is delivered, kept or was dropped before. What was to be delivered
- * has been by then: "delivered" counts from when the workers begin to drain, which no reader of metrics can tell.
+ * The first stop: all of it in time, and every effect is delivered, kept or was dropped before. What was to be
+ * delivered has been by then: "delivered" counts from when the workers begin to drain, which no reader of metrics can
+ * tell.
  */
 static void stop_in_time(struct server *server)
 {

@@ -170,7 +170,10 @@ Test(faults, the_last_attempt_makes_a_dead_letter)
 	scene_clear(&scene);
 }
 
-/* An expired key costs nobody an attempt: if one of the refusals counted, the 503 would be the end, with max_attempts 2. */
+/*
+ * An expired key costs nobody an attempt: if one of the refusals counted, the 503 would be the end, with max_attempts
+ * 2.
+ */
 Test(faults, a_401_parks_effects_until_the_target_is_mended)
 {
 	struct peer_step steps[] = {

@@ -64,7 +64,9 @@ Test(lifecycle, a_second_server_on_the_same_store_is_refused)
 	scene_clear(&scene);
 }
 
-/* Tried again each second by a service manager, such a start would send everything each time, or use up its attempts. */
+/*
+ * Tried again each second by a service manager, such a start would send everything each time, or use up its attempts.
+ */
 Test(lifecycle, a_start_that_fails_sends_nothing)
 {
 	struct peer_step silent[] = {{.action = PEER_SILENT}};

@@ -1,4 +1,6 @@
-/* What is owed has a bound. What happens there, for each kind of delivery: the login succeeds, and the loss is counted. */
+/*
+ * What is owed has a bound. What happens there, for each kind of delivery: the login succeeds, and the loss is counted.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

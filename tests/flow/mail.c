@@ -1,4 +1,7 @@
-/* One mail server and what it may say at each stage of a dialogue: what becomes of the mail, and of the server's standing. */
+/*
+ * One mail server and what it may say at each stage of a dialogue: what becomes of the mail, and of the server's
+ * standing.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

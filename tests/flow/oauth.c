@@ -1,4 +1,7 @@
-/* Logins on their way to a CRM that wants an access token: what the CRM sees, and what happens without the token's issuer. */
+/*
+ * Logins on their way to a CRM that wants an access token: what the CRM sees, and what happens without the token's
+ * issuer.
+ */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>

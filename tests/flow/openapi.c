@@ -1,6 +1,6 @@
 /*
- * Every operation of the OpenAPI document is answered by a real server as the document says: tests/support/openapi_journey.py goes
- * through all of them, with a JSON Schema validator that is not ours.
+ * Every operation of the OpenAPI document is answered by a real server as the document says:
+ * tests/support/openapi_journey.py goes through all of them, with a JSON Schema validator that is not ours.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -33,7 +33,10 @@ static void write_template(const struct mailroom *room, const char *name, const 
 	cr_assert_eq(fclose(file), 0);
 }
 
-/* All that is known to break on the way: dots, long lines, characters of two to four bytes, blanks at the end of a line. */
+/*
+ * All that is known to break on the way: dots, long lines, characters of two to four bytes, blanks at the end of a
+ * line.
+ */
 static void hard_body(struct buf *body, const char *newline_at_end)
 {
 	static const char lines[] =
@@ -127,7 +130,9 @@ static void part_is(const struct mailroom *room, const char *kind, const struct 
 	cr_assert_eq(len, expected->len, "%s: %zu bytes, not %zu", kind, len, expected->len);
 }
 
-/* RFC 5322 2.1.1, and RFC 5321 where no 8BITMIME was asked for: this Postfix is lenient, the next server need not be. */
+/*
+ * RFC 5322 2.1.1, and RFC 5321 where no 8BITMIME was asked for: this Postfix is lenient, the next server need not be.
+ */
 static void wire_is_plain(const struct mailroom *room)
 {
 	char longest[32], ascii[32];

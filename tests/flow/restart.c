@@ -198,7 +198,10 @@ static int connected(const struct scene *scene)
 	return fd;
 }
 
-/* Sends a request and reads to the end of the connection, or, with `one`, one reply. "" and -1 for a connection that is cut. */
+/*
+ * Sends a request and reads to the end of the connection, or, with `one`, one reply. "" and -1 for a connection that is
+ * cut.
+ */
 static ssize_t talk(int fd, bool one, char text[REPLY_MAX])
 {
 	static const char request[] = "GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -1,4 +1,7 @@
-/* What receivers and operators say is not always UTF-8, and not meant for everyone: it is shown all the same, to whom it may be. */
+/*
+ * What receivers and operators say is not always UTF-8, and not meant for everyone: it is shown all the same, to whom
+ * it may be.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

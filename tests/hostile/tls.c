@@ -1,4 +1,7 @@
-/* TLS that fails: what the certificate is not, and handshakes that stall or are none. Nothing is said before they are well. */
+/*
+ * TLS that fails: what the certificate is not, and handshakes that stall or are none. Nothing is said before they are
+ * well.
+ */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <openssl/ssl.h>
@@ -181,8 +184,8 @@ ParameterizedTest(const size_t *index, tls, a_handshake)
 }
 
 /*
- * The authorities of the system take tens of milliseconds to read, while the worker does nothing else: once, and not for
- * each connection.
+ * The authorities of the system take tens of milliseconds to read, while the worker does nothing else: once, and not
+ * for each connection.
  */
 Test(tls, again_and_again_with_the_authorities_of_the_system)
 {

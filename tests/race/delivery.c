@@ -1,9 +1,9 @@
 /*
- * Many threads cause events while workers deliver their effects, of all three classes, to peers that do well and
- * badly; operators pause, resume, replay and discard meanwhile, the janitor removes what is done with, metrics are rendered,
- * and the drain begins amid the last of it. Then all of it once more over the same store, where the first run is said to have
- * crashed with some effects in flight: those are sent alone. For ThreadSanitizer, under which Criterion does not run.
- * Exit code 0, or 1 when the accounts do not balance.
+ * Many threads cause events while workers deliver their effects, of all three classes, to peers that do well and badly;
+ * operators pause, resume, replay and discard meanwhile, the janitor removes what is done with, metrics are rendered,
+ * and the drain begins amid the last of it. Then all of it once more over the same store, where the first run is said
+ * to have crashed with some effects in flight: those are sent alone. For ThreadSanitizer, under which Criterion does
+ * not run. Exit code 0, or 1 when the accounts do not balance.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
- * Many threads, few names, few addresses, all outcomes. At no moment are more guesses at one name under way than are allowed, and of
- * wrong ones no more run than that before all are refused; a crowd that is right is served. For ThreadSanitizer, and with results that have
- * to be right without it.
+ * Many threads, few names, few addresses, all outcomes. At no moment are more guesses at one name under way than are
+ * allowed, and of wrong ones no more run than that before all are refused; a crowd that is right is served. For
+ * ThreadSanitizer, and with results that have to be right without it.
  */
 #include <pthread.h>
 #include <sodium.h>

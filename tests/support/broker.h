@@ -1,6 +1,7 @@
 /*
  * A RabbitMQ broker of the test's own, from the package rabbitmq-server: its folder, its ports of 127.0.0.1, its port
- * mapper (epmd), and nothing of the machine's. It takes some 10 s to start; what was started dies with the thread that started it.
+ * mapper (epmd), and nothing of the machine's. It takes some 10 s to start; what was started dies with the thread that
+ * started it.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_BROKER_H
 #define TOKENFIRST_TESTS_SUPPORT_BROKER_H

@@ -1,9 +1,9 @@
 /*
  * A library to be preloaded (LD_PRELOAD): the wall clock of a running program jumps when a test says so.
  *
- * The file named by $CLOCK_SHIFT holds one int64_t, the milliseconds by which CLOCK_REALTIME is off. It is mapped, so that a
- * write to it is a jump at once. Without it nothing is shifted. All other clocks are as they were: a real jump of the wall
- * clock does not touch CLOCK_MONOTONIC either.
+ * The file named by $CLOCK_SHIFT holds one int64_t, the milliseconds by which CLOCK_REALTIME is off. It is mapped, so
+ * that a write to it is a jump at once. Without it nothing is shifted. All other clocks are as they were: a real jump
+ * of the wall clock does not touch CLOCK_MONOTONIC either.
  */
 #include <fcntl.h>
 #include <stdatomic.h>

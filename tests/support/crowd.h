@@ -1,6 +1,6 @@
 /*
- * Many who log in at once, each on a thread of its own, one login after another: a fixed number of times, or until told to
- * stop. What was answered is kept, since every answer is a promise.
+ * Many who log in at once, each on a thread of its own, one login after another: a fixed number of times, or until told
+ * to stop. What was answered is kept, since every answer is a promise.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_CROWD_H
 #define TOKENFIRST_TESTS_SUPPORT_CROWD_H

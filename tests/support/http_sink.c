@@ -3,9 +3,9 @@
  *
  *   http_sink --port N [--latency-ms N] [--status N] [--log FILE] [--quiet]
  *
- * Answers every request with the same small JSON body after the latency. `GET /count` is answered at once
- * and not counted: {"requests":…,"connections":…,"body_bytes":…,"first_us":…,"last_us":…}; the times are CLOCK_MONOTONIC,
- * which any process of the machine can compare. With --log, one line a request: time, method and path, Idempotency-Key.
+ * Answers every request with the same small JSON body after the latency. `GET /count` is answered at once and not
+ * counted: {"requests":…,"connections":…,"body_bytes":…,"first_us":…,"last_us":…}; the times are CLOCK_MONOTONIC, which
+ * any process of the machine can compare. With --log, one line a request: time, method and path, Idempotency-Key.
  */
 #include <getopt.h>
 #include <inttypes.h>

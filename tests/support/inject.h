@@ -1,9 +1,9 @@
 /*
  * Faults at system calls, by strace: the N-th call of a thread fails, or the process is killed right before it.
  *
- * Only calls that change files are looked at: pwrite64, fdatasync, fsync, ftruncate, rename, unlink. strace counts calls
- * per thread, so one thread is looked at, and a clean run tells which calls there are. It must run as root, or be allowed
- * to attach to a process that is not its child (kernel.yama.ptrace_scope 0).
+ * Only calls that change files are looked at: pwrite64, fdatasync, fsync, ftruncate, rename, unlink. strace counts
+ * calls per thread, so one thread is looked at, and a clean run tells which calls there are. It must run as root, or be
+ * allowed to attach to a process that is not its child (kernel.yama.ptrace_scope 0).
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_INJECT_H
 #define TOKENFIRST_TESTS_SUPPORT_INJECT_H
@@ -47,8 +47,8 @@ bool inject_struck(const struct inject *inject);
 void inject_detach(struct inject *inject, struct inject_calls *ret_calls);
 
 /*
- * The words that start a program with a fault at its first thread, a wrapper for program.h: NULL-terminated, they live until
- * the next call. The calls are written to `file`.
+ * The words that start a program with a fault at its first thread, a wrapper for program.h: NULL-terminated, they live
+ * until the next call. The calls are written to `file`.
  */
 const char *const *inject_wrapper(const char *file, const struct inject_fault *fault);
 /* What was written there. */

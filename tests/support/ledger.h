@@ -7,9 +7,9 @@
  *   struct ledger_figures figures = ledger_check(ledger);
  *   cr_assert_eq(figures.lost, 0); cr_assert_eq(figures.unexplained, 0); …
  *
- * The receiver must take what it gets or refuse it for good (400): then each request of a key but the first has a kill to
- * explain it, at which it was in flight: sent, and still owed. The store is read from a copy, so that recovering it is left to the
- * server. What can't be read or is not sound ends the process.
+ * The receiver must take what it gets or refuse it for good (400): then each request of a key but the first has a kill
+ * to explain it, at which it was in flight: sent, and still owed. The store is read from a copy, so that recovering it
+ * is left to the server. What can't be read or is not sound ends the process.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_LEDGER_H
 #define TOKENFIRST_TESTS_SUPPORT_LEDGER_H
@@ -35,8 +35,8 @@ struct ledger_figures {
 };
 
 /*
- * All three outlive it. The server has one effect of that name for each login. It has nothing to do now; what it did before is
- * left out.
+ * All three outlive it. The server has one effect of that name for each login. It has nothing to do now; what it did
+ * before is left out.
  */
 struct ledger *ledger_new(struct server *server, struct peer *peer, const char *effect);
 void ledger_free(struct ledger *ledger); /* NULL is fine */

@@ -8,8 +8,8 @@
  *   cr_assert(mailbox_token(scene.smtp, "alice@example.com", "Choose a new password", token));
  *   mail_scene_clear(&scene);
  *
- * Nobody has an account at first. Mails are sent for everything that the bundled templates know but logins, tried again after some
- * 20 ms. public_url is MAIL_SCENE_PUBLIC.
+ * Nobody has an account at first. Mails are sent for everything that the bundled templates know but logins, tried again
+ * after some 20 ms. public_url is MAIL_SCENE_PUBLIC.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_MAIL_SCENE_H
 #define TOKENFIRST_TESTS_SUPPORT_MAIL_SCENE_H
@@ -25,7 +25,10 @@ struct mail_scene {
 	char *config;
 };
 
-/* `script`: what the receiver says, NULL: it takes all. `more` is merged into the configuration, written with ' for "; NULL: nothing. */
+/*
+ * `script`: what the receiver says, NULL: it takes all. `more` is merged into the configuration, written with ' for ";
+ * NULL: nothing.
+ */
 void mail_scene_set(struct mail_scene *scene, const struct smtp_script *script, const char *more);
 void mail_scene_clear(struct mail_scene *scene);
 

@@ -1,6 +1,6 @@
 /*
- * A database in a folder of its own, with tables `t (id, name UNIQUE, n NOT NULL, b)` and `child (id, t REFERENCES t)`, to try
- * the door to it with. What can't be set up ends the process.
+ * A database in a folder of its own, with tables `t (id, name UNIQUE, n NOT NULL, b)` and `child (id, t REFERENCES t)`,
+ * to try the door to it with. What can't be set up ends the process.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_OPEN_DB_H
 #define TOKENFIRST_TESTS_SUPPORT_OPEN_DB_H

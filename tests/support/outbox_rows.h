@@ -1,6 +1,6 @@
 /*
- * Rows of the outbox for tests: a store of their own, events with fixed texts, their effects, what is due and what became
- * of it. What fails ends the process.
+ * Rows of the outbox for tests: a store of their own, events with fixed texts, their effects, what is due and what
+ * became of it. What fails ends the process.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_OUTBOX_ROWS_H
 #define TOKENFIRST_TESTS_SUPPORT_OUTBOX_ROWS_H

@@ -122,8 +122,9 @@ _Noreturn static void become(const struct postfix *postfix, const char *const *w
 }
 
 /*
- * Between us and the command, for a process that changes its user, as Postfix does, no longer dies with its parent. It waits
- * for the end of the command or for a SIGTERM, which also the end of the test sends, and takes the whole group with it.
+ * Between us and the command, for a process that changes its user, as Postfix does, no longer dies with its parent. It
+ * waits for the end of the command or for a SIGTERM, which also the end of the test sends, and takes the whole group
+ * with it.
  */
 _Noreturn static void guard(const struct postfix *postfix, const char *const *words, pid_t parent)
 {

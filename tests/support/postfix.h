@@ -1,9 +1,9 @@
 /*
- * A real mail server for tests: a Postfix of our own, with its configuration, queue, log and mailbox in a temporary folder,
- * on a port of 127.0.0.1. Every address at example.com and example.net, but for one,
- * leads to one mailbox.
+ * A real mail server for tests: a Postfix of our own, with its configuration, queue, log and mailbox in a temporary
+ * folder, on a port of 127.0.0.1. Every address at example.com and example.net, but for one, leads to one mailbox.
  *
- * It needs root, since Postfix does: its parts run as its own user. It has a process group of its own, which ends with it.
+ * It needs root, since Postfix does: its parts run as its own user. It has a process group of its own, which ends with
+ * it.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_POSTFIX_H
 #define TOKENFIRST_TESTS_SUPPORT_POSTFIX_H

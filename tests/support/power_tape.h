@@ -1,15 +1,15 @@
 /*
- * Every write, truncation, sync, creation and removal of a store's files, in their order, so that what a power cut would
- * have left of them can be made up afterwards, as often as one likes.
+ * Every write, truncation, sync, creation and removal of a store's files, in their order, so that what a power cut
+ * would have left of them can be made up afterwards, as often as one likes.
  *
- * The rules are those that a file system promises, and no more: what a file held at its last sync is there, a name is there
- * or gone once its folder was synced; of all that came later, any 512 bytes may be there or not, whatever the order.
- * (Bytes beside those that are written stay as they were: SQLite takes that for granted too, "powersafe overwrite" in
- * https://www.sqlite.org/psow.html.)
+ * The rules are those that a file system promises, and no more: what a file held at its last sync is there, a name is
+ * there or gone once its folder was synced; of all that came later, any 512 bytes may be there or not, whatever the
+ * order. (Bytes beside those that are written stay as they were: SQLite takes that for granted too, "powersafe
+ * overwrite" in https://www.sqlite.org/psow.html.)
  *
- * A sync may also be made to fail. What it should have covered is then as if it were written, and yet no later sync covers
- * it: so do real systems (https://www.usenix.org/conference/atc20/presentation/rebello, "Can applications recover from
- * fsync failures?").
+ * A sync may also be made to fail. What it should have covered is then as if it were written, and yet no later sync
+ * covers it: so do real systems (https://www.usenix.org/conference/atc20/presentation/rebello, "Can applications
+ * recover from fsync failures?").
  *
  * Files are known by the last part of their names: one store at a time. Any thread; what fails ends the process.
  */

@@ -23,7 +23,9 @@ bool power_verdict_said(const struct power_verdict *v);
 void power_check_sound(struct db *db, struct power_verdict *v);
 /* The counters are what counting the rows gives. */
 void power_check_counters(struct db *db, struct power_verdict *v);
-/* Each promise made before the place `cut`, nothing in part, no hole in the order of commits; adds how many promises. */
+/*
+ * Each promise made before the place `cut`, nothing in part, no hole in the order of commits; adds how many promises.
+ */
 void power_check_promises(
 	struct db *db, const struct power_work *work, size_t cut, struct power_verdict *v, size_t *ret_acknowledged);
 /* It takes a login. */

@@ -1,6 +1,6 @@
 /*
- * SQLite syncs the folder with the first sync of a log or journal that it was told to create, and with a removal that asks
- * for it. Shared memory (-shm) is left to the machine's VFS: nothing of it outlives the machine.
+ * SQLite syncs the folder with the first sync of a log or journal that it was told to create, and with a removal that
+ * asks for it. Shared memory (-shm) is left to the machine's VFS: nothing of it outlives the machine.
  */
 #include "tests/support/power_vfs.h"
 

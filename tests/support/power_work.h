@@ -1,7 +1,7 @@
 /*
- * What a server writes in its life, through the real store, committer and outbox: logins with their effects from several
- * threads, marks and settlements that nobody waits for, checkpoints, an orderly end and a second life. It is recorded on the
- * tape (power_tape.h), with the places at which each promise was made.
+ * What a server writes in its life, through the real store, committer and outbox: logins with their effects from
+ * several threads, marks and settlements that nobody waits for, checkpoints, an orderly end and a second life. It is
+ * recorded on the tape (power_tape.h), with the places at which each promise was made.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_POWER_WORK_H
 #define TOKENFIRST_TESTS_SUPPORT_POWER_WORK_H
@@ -40,9 +40,9 @@ struct power_work {
 };
 
 /*
- * Plays and records, from before there was a file. `pragmas`: told to the writer first. `failing`: of 100 syncs, those that
- * fail from then on until the run's end; a login that is refused then is left. So a process may end right after a failed
- * sync, and the next one find a log that looks whole while some of it will never reach the disk. Free it.
+ * Plays and records, from before there was a file. `pragmas`: told to the writer first. `failing`: of 100 syncs, those
+ * that fail from then on until the run's end; a login that is refused then is left. So a process may end right after a
+ * failed sync, and the next one find a log that looks whole while some of it will never reach the disk. Free it.
  */
 struct power_work *power_work_record(const char *pragmas, int failing);
 

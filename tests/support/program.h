@@ -37,7 +37,10 @@ const char *program_path(void);
 
 pid_t program_start(const struct program_options *options);
 
-/* The exit code, or minus the signal that killed it. After `deadline_ms` it is killed with its group, and the test fails. */
+/*
+ * The exit code, or minus the signal that killed it. After `deadline_ms` it is killed with its group, and the test
+ * fails.
+ */
 int program_wait(pid_t pid, int64_t deadline_ms);
 
 struct program_result {

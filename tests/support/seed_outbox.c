@@ -3,8 +3,8 @@
  *
  *   seed_outbox --store sqlite:PATH --effect NAME --count N [--state pending|dead|delivered]
  *
- * Writes N events of the type "seed.made" with one row each through the store's own functions, as if they had happened a
- * moment ago. No server may have the store open. Prints one JSON object.
+ * Writes N events of the type "seed.made" with one row each through the store's own functions, as if they had happened
+ * a moment ago. No server may have the store open. Prints one JSON object.
  */
 #include <getopt.h>
 #include <inttypes.h>

@@ -7,11 +7,13 @@
  *   cr_assert_eq(server_stop(server), 0);
  *   server_free(server);
  *
- * The configuration is completed where it says nothing: `listen` 127.0.0.1:0, `store` in the folder, password parameters
- * that cost next to nothing, a throttle that exempts 127.0.0.0/8, and the repository's templates for effects of type email. The server's
- * working directory is the folder. Whatever fails here fails the test, with the last lines of the server's log.
+ * The configuration is completed where it says nothing: `listen` 127.0.0.1:0, `store` in the folder, password
+ * parameters that cost next to nothing, a throttle that exempts 127.0.0.0/8, and the repository's templates for effects
+ * of type email. The server's working directory is the folder. Whatever fails here fails the test, with the last lines
+ * of the server's log.
  *
- * One thread uses a server, the one that started it; the server dies with it. Only the log is read by a thread of its own.
+ * One thread uses a server, the one that started it; the server dies with it. Only the log is read by a thread of its
+ * own.
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_SERVER_H
 #define TOKENFIRST_TESTS_SUPPORT_SERVER_H
@@ -68,7 +70,10 @@ void server_kill(struct server *server);
 bool server_running(const struct server *server);
 /* Starts it again on the same folder, after a stop or kill; `options` NULL: the same ones. The port may be another. */
 void server_restart(struct server *server, const struct server_options *options);
-/* Stops it if it runs (its exit code must then be 0), checks that nothing of it remains, removes the folder. NULL is fine. */
+/*
+ * Stops it if it runs (its exit code must then be 0), checks that nothing of it remains, removes the folder. NULL is
+ * fine.
+ */
 void server_free(struct server *server);
 
 /*

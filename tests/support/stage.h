@@ -1,6 +1,6 @@
 /*
- * One short play, again and again from the same start: a few logins, each delivered and settled before the next, on a store
- * that is put back before each performance. The writer then makes the same calls each time, so that each can be
+ * One short play, again and again from the same start: a few logins, each delivered and settled before the next, on a
+ * store that is put back before each performance. The writer then makes the same calls each time, so that each can be
  * made to fail in turn.
  *
  * The receiver answers after a while, so that an attempt is marked as started in a batch of its own.
@@ -27,8 +27,8 @@ void stage_clear(struct stage *stage);
 /* Puts the store back and starts the server, with a new ledger. */
 void stage_open(struct stage *stage);
 /*
- * Plays, until the server has ended or the last login is settled or refused; anything but 200 and 503 fails while it lives.
- * `until_unready`: or until it says that it is not ready.
+ * Plays, until the server has ended or the last login is settled or refused; anything but 200 and 503 fails while it
+ * lives. `until_unready`: or until it says that it is not ready.
  */
 void stage_play(struct stage *stage, bool until_unready);
 /* Whether the process has ended. */

@@ -290,7 +290,9 @@ Test(foreign, what_is_no_hash_is_refused)
 	}
 }
 
-/* Every text that is left when a known one is cut, or has a byte changed: it may match nothing, and must break nothing. */
+/*
+ * Every text that is left when a known one is cut, or has a byte changed: it may match nothing, and must break nothing.
+ */
 Test(foreign, no_mutilation_of_a_known_hash_matches)
 {
 	static const char bytes[] = {'$', '=', ',', '0', '9', '/', 'z', ':', ' ', '\n', '\x80'};

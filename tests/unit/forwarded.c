@@ -202,7 +202,9 @@ Test(forwarded, hops_are_bounded)
 	cr_expect_str_eq(client("X-Forwarded-For", PROXY, lines, 1), "10.1.1.1");
 }
 
-/* Every short value of the bytes that mean something: it ends, and tells either the peer or an address that is in it. */
+/*
+ * Every short value of the bytes that mean something: it ends, and tells either the peer or an address that is in it.
+ */
 Test(forwarded, every_short_value)
 {
 	static const char bytes[] = "for=\"\\,;[]:_ 1";

@@ -1,8 +1,8 @@
 /*
  * A lane against a model: rows on a pretend disk, a pretend committer that writes in order and announces later, and a
- * worker that does random things at random times under a simulated clock: pauses, Retry-After, a rate, rows that are discarded
- * or replayed behind the lane's back, suspects. Whatever the order, every row is started until it
- * is settled, none twice at once, none after it was settled, none while the lane was not to send, none lost; and a worker that
+ * worker that does random things at random times under a simulated clock: pauses, Retry-After, a rate, rows that are
+ * discarded or replayed behind the lane's back, suspects. Whatever the order, every row is started until it is settled,
+ * none twice at once, none after it was settled, none while the lane was not to send, none lost; and a worker that
  * sleeps until lane_due_ms neither spins nor oversleeps.
  */
 #include <criterion/criterion.h>

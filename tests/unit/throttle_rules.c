@@ -1,4 +1,6 @@
-/* What is remembered of a name or an address: the rules, for every state and a clock of the test's own, and the table. */
+/*
+ * What is remembered of a name or an address: the rules, for every state and a clock of the test's own, and the table.
+ */
 #include "server/auth/throttle_rules.h"
 
 #include <criterion/criterion.h>
