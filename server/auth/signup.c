@@ -76,10 +76,24 @@ static int plan_mail(struct signup *s)
 	return work_plan(&s->r.work, "user.signup", &s->user, links_event(&s->link));
 }
 
-/* A password that is refused uses up no mail. */
+/*
+ * A password that is refused uses up no mail, but of the address's allowance: to be told so may have taken a look at the breaches, for
+ * which a thread that logs in has waited.
+ */
+static int check_policy(struct signup *s)
+{
+	int err = account_request_throttle(&s->r, THROTTLE_TOKEN, NULL);
+
+	if (err)
+		return err;
+	err = account_request_policy(&s->r, s->password, s->username, s->email);
+	throttle_end(s->r.app->throttle, &s->r.ticket, err == ERR_INVALID ? THROTTLE_FAILED : THROTTLE_UNKNOWN);
+	return err;
+}
+
 static void ask(struct signup *s)
 {
-	int err = account_request_policy(&s->r, s->password, s->username, s->email);
+	int err = check_policy(s);
 
 	if (!err)
 		err = account_request_throttle(&s->r, THROTTLE_MAIL, s->email);

@@ -542,3 +542,18 @@ Test(signup, the_owner_of_an_address_does_not_share_the_account_with_who_signed_
 	cr_expect_eq(api_login(scene.server, "bob", mine).status, 200);
 	mail_scene_clear(&scene);
 }
+
+/* Asking costs a thread that logs in, and may cost a look at a list elsewhere. */
+Test(signup, passwords_that_are_refused_count_for_who_asks)
+{
+	struct mail_scene scene;
+
+	mail_scene_set(&scene, NULL, "{'throttle':{'address':{'burst':3,'per_minute':1}}}");
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(
+			mail_scene_post(&scene, "/signup", NULL, NULL, "{'email':'" BOB "','password':'short'}"), 400);
+	cr_expect_eq(mail_scene_post(&scene, "/signup", NULL, NULL, "{'email':'" BOB "','password':'short'}"), 429);
+	cr_expect_eq(sign_up(&scene, BOB, NULL), 429);
+	cr_expect_eq(mailbox_count(scene.smtp, BOB), 0);
+	mail_scene_clear(&scene);
+}
