@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/clock.h"
 #include "server/app.h"
@@ -44,6 +45,14 @@ static int read_signup(struct signup *s)
 	if (!err)
 		err = account_request_username(&s->r, &s->username);
 	return err ? err : account_request_password(&s->r, "password", &s->password);
+}
+
+/* A name with an @ reads like an address. If it were another's, whoever looks that one up would find, and disable, this account. */
+static int own_username(struct signup *s, const char *email)
+{
+	if (!s->username || !strchr(s->username, '@') || strcasecmp(s->username, email) == 0)
+		return 0;
+	return account_request_malformed(&s->r, "A username with an @ must be the account's own email.");
 }
 
 static int write_link(struct db *writer, void *arg)
@@ -93,8 +102,10 @@ static int check_policy(struct signup *s)
 
 static void ask(struct signup *s)
 {
-	int err = check_policy(s);
+	int err = own_username(s, s->email);
 
+	if (!err)
+		err = account_request_policy(&s->r, s->password, s->username, s->email);
 	if (!err)
 		err = account_request_throttle(&s->r, THROTTLE_MAIL, s->email);
 	links_init(&s->link, LINK_VERIFY, s->r.app->config->link.verify_ttl_ms, clock_now_ms());
@@ -192,7 +203,11 @@ static void take_up(struct signup *s)
 	int err = account_request_link(&s->r, s->token, LINK_INVITE, &s->link);
 
 	if (!err)
-		err = choose(s);
+		err = own_username(s, s->link.email);
+	if (!err)
+		err = account_request_policy(&s->r, s->password, s->username, s->link.email);
+	if (!err)
+		err = account_request_hash(&s->r, s->password, s->link.password);
 	if (!err)
 		make_account(s);
 }
@@ -230,6 +245,8 @@ void email_verify(struct exchange *x, struct request_thread *thread)
 		err = account_request_link(&s.r, s.token, LINK_VERIFY, &s.link);
 	if (!err && s.password)
 		err = choose(&s);
+	if (!err)
+		err = own_username(&s, s.link.email);
 	if (!err)
 		make_account(&s);
 	account_request_end(&s.r);

@@ -359,6 +359,34 @@ Test(signup, an_invitation_makes_the_account_at_once)
 	mail_scene_clear(&scene);
 }
 
+Test(signup, a_username_that_reads_like_an_address_is_ones_own)
+{
+	static const char *const invite[] = {"signup.mode=invite", NULL};
+	struct mail_scene scene;
+	struct http_reply reply;
+	char token[MAILBOX_TOKEN], invited[LINK_TOKEN_SIZE], code[64];
+
+	mail_scene_set(&scene, NULL, NULL);
+	token_for(&scene, BOB, NULL, token);
+	cr_assert_eq(mail_scene_post(&scene, "/email/verify", NULL, &reply,
+			     "{'token':'%s','username':'alice@example.com'}", token),
+		400);
+	cr_assert_str_eq(mail_scene_code(&reply, code), "malformed");
+	cr_assert_eq(mail_scene_post(
+			     &scene, "/email/verify", NULL, NULL, "{'token':'%s','username':'Bob@example.com'}", token),
+		201);
+	cr_assert_eq(api_login(scene.server, BOB, PASSWORD).status, 200);
+
+	invite_to(&scene, 11, "carol@example.com", invited);
+	server_restart(scene.server, &(struct server_options){.config = scene.config, .settings = invite});
+	cr_assert_eq(mail_scene_post(&scene, "/signup", NULL, &reply,
+			     "{'invite_token':'%s','password':'" PASSWORD "','username':'alice@example.com'}", invited),
+		400);
+	cr_assert_str_eq(mail_scene_code(&reply, code), "malformed");
+	cr_assert_eq(count(&scene, "SELECT COUNT(*) FROM users"), 1);
+	mail_scene_clear(&scene);
+}
+
 Test(signup, bodies_that_lack_what_they_must_have)
 {
 	static const char *const signups[] = {"{}", "{'email':'" BOB "'}", "{'password':'" PASSWORD "'}",
@@ -368,6 +396,7 @@ Test(signup, bodies_that_lack_what_they_must_have)
 		"{'email':'" BOB "','invite_token':'x','password':'" PASSWORD "'}",
 		"{'email':'" BOB "','password':'" PASSWORD "','username':''}",
 		"{'email':'" BOB "','password':'" PASSWORD "','username':7}",
+		"{'email':'" BOB "','password':'" PASSWORD "','username':'alice@example.com'}",
 		"{'email':'" BOB "','password':'" PASSWORD "','username':'b\\r\\nob'}"};
 	static const char *const verifications[] = {
 		"{}", "{'token':1}", "{'token':null}", "{'token':'x','username':'<>'}"};
