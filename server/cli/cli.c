@@ -106,7 +106,8 @@ static const struct cli_command commands[] = {
 		"check an access token offline, by the store's keys or those of a JWKS file; names the rule that "
 		"failed",
 		0, 1, OPT_JWKS, true, cli_token_verify},
-	{"help", "", "this text", 0, 0, 0, false, run_help},
+	{"help", "[COMMAND]", "this text, or what is said here of a command, or of all that begin with a word", 0,
+		WORDS_MAX, 0, false, run_help},
 	{"help config", "", "every option of the configuration", 0, 0, 0, false, run_help_config},
 };
 
@@ -124,31 +125,38 @@ int cli_fail(enum cli_exit code, const char *format, ...)
 	return (int)code;
 }
 
-/* What begins with `word` only, or everything if nothing does. */
-static void print_usage(FILE *out, const char *word)
+/* Whether a command is, or begins with, these words; all do with none. */
+static bool is_of(const struct cli_command *command, const char *words)
 {
-	size_t len = strlen(word);
-	bool known = false;
+	size_t len = strlen(words);
 
-	for (size_t i = 0; i < COMMANDS; i++)
-		known |= strncmp(commands[i].name, word, len) == 0 && commands[i].name[len] == ' ';
+	return len == 0 ||
+	       (strncmp(command->name, words, len) == 0 && (command->name[len] == ' ' || command->name[len] == '\0'));
+}
+
+static bool is_known(const char *words)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (is_of(&commands[i], words))
+			return true;
+	}
+	return false;
+}
+
+/* What begins with these words only, or everything if nothing does. */
+static void print_usage(FILE *out, const char *words)
+{
+	const bool all = !*words || !is_known(words);
+
 	(void)fputs("usage: tokenfirst COMMAND [-c FILE] [--set KEY=VALUE]... [--log-format text|json]\n\n", out);
 	for (size_t i = 0; i < COMMANDS; i++) {
-		if (known && strncmp(commands[i].name, word, len) != 0)
+		if (!all && !is_of(&commands[i], words))
 			continue;
 		(void)fprintf(out, "  %s%s%s\n      %s\n", commands[i].name, commands[i].usage[0] ? " " : "",
 			commands[i].usage, commands[i].does);
 	}
-	if (!known)
+	if (all)
 		(void)fputs("  --version\n      version and libraries\n", out);
-}
-
-static int run_help(const struct cli *cli, const struct config *config)
-{
-	(void)cli;
-	(void)config;
-	print_usage(stdout, "");
-	return CLI_DONE;
 }
 
 static int print_version(void)
@@ -215,6 +223,18 @@ static int unknown_command(const char *const *words, size_t count)
 	return CLI_USAGE;
 }
 
+static int run_help(const struct cli *cli, const struct config *config)
+{
+	char name[NAME_SIZE];
+
+	(void)config;
+	join(cli->operands, cli->operand_count, name);
+	if (!is_known(name))
+		return unknown_command(cli->operands, cli->operand_count);
+	print_usage(stdout, name);
+	return CLI_DONE;
+}
+
 static void apply_log(const struct config *config)
 {
 	static const char *const levels[] = {
@@ -268,8 +288,10 @@ int cli_main(int argc, char **argv)
 	command = find_command(parsed.cli.operands, parsed.cli.operand_count);
 	if (!command && !(parsed.help && parsed.cli.operand_count == 0))
 		return unknown_command(parsed.cli.operands, parsed.cli.operand_count);
-	if (parsed.help)
-		return run_help(&parsed.cli, NULL);
+	if (parsed.help) {
+		print_usage(stdout, command ? command->name : "");
+		return CLI_DONE;
+	}
 	words = count_words(command->name);
 	parsed.cli.operands += words;
 	parsed.cli.operand_count -= words;

@@ -235,6 +235,17 @@ Test(cli, version_and_help)
 	EXPECT_OUT("usage: ");
 	EXPECT_CODE(0, "help", "config");
 	EXPECT_OUT("password.memory_kib");
+	EXPECT_CODE(0, "help", "keys");
+	EXPECT_OUT("keys rotate");
+	cr_expect_null(strstr(result.out, "user add"), "only what begins with the word: %s", result.out);
+	EXPECT_CODE(0, "help", "user", "import");
+	EXPECT_OUT("--wrap");
+	cr_expect_null(strstr(result.out, "user add"), "only that command: %s", result.out);
+	EXPECT_CODE(0, "user", "import", "--help");
+	EXPECT_OUT("--wrap");
+	cr_expect_null(strstr(result.out, "user add"), "only that command: %s", result.out);
+	EXPECT_CODE(2, "help", "user", "improt");
+	EXPECT_ERR("did you mean \"user import\"?");
 }
 
 Test(cli, bad_usage_is_2)
