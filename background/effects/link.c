@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/base64.h"
+
 struct wire {
 	uint64_t id; /* big-endian */
 	unsigned char mac[crypto_auth_BYTES];
@@ -61,8 +63,7 @@ int link_token_read(const unsigned char key[LINK_KEY_SIZE], const char *purpose,
 	struct wire wire;
 	size_t len = 0;
 
-	if (sodium_base642bin((unsigned char *)&wire, sizeof(wire), token, strnlen(token, LINK_TOKEN_SIZE), NULL, &len,
-		    NULL, VARIANT) != 0 ||
+	if (!base64_read(token, strnlen(token, LINK_TOKEN_SIZE), VARIANT, &wire, sizeof(wire), &len) ||
 		len != sizeof(wire))
 		return ERR_DENIED;
 	sign(key, purpose, &wire, mac);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base64.h"
+
 static const char symmetric_prefix[] = "whsec_";
 static const char private_prefix[] = "whsk_";
 static const char public_prefix[] = "whpk_";
@@ -38,8 +40,7 @@ static bool decode(const char *text, unsigned char *ret_bytes, size_t size, size
 	const int variant =
 		strchr(text, '=') ? sodium_base64_VARIANT_ORIGINAL : sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
 
-	return sodium_base642bin(ret_bytes, size, text, strlen(text), NULL, ret_len, NULL, variant) == 0 &&
-	       *ret_len > 0;
+	return base64_read(text, strlen(text), variant, ret_bytes, size, ret_len) && *ret_len > 0;
 }
 
 /* Into key->bytes; NULL, or why not. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/base64.h"
 #include "config/limits.h"
 #include "server/app.h"
 #include "server/auth/bearer.h"
@@ -72,8 +73,7 @@ static const struct service_config *find_basic(const struct config *config, cons
 	char *token;
 	size_t len = 0;
 
-	if (sodium_base642bin((unsigned char *)text, sizeof(text) - 1, encoded, strlen(encoded), NULL, &len, NULL,
-		    sodium_base64_VARIANT_ORIGINAL) == 0) {
+	if (base64_read(encoded, strlen(encoded), sodium_base64_VARIANT_ORIGINAL, text, sizeof(text) - 1, &len)) {
 		text[len] = '\0';
 		token = strchr(text, ':');
 		if (token) {

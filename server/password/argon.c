@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base64.h"
 #include "config/limits.h"
 #include "server/password/password.h"
 
@@ -99,9 +100,7 @@ static bool from_base64(const char *text, size_t len, unsigned char *ret_bytes, 
 {
 	size_t got = 0;
 
-	return sodium_base642bin(
-		       ret_bytes, size, text, len, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
-	       got == size;
+	return base64_read(text, len, sodium_base64_VARIANT_ORIGINAL_NO_PADDING, ret_bytes, size, &got) && got == size;
 }
 
 static bool read_form(const char *stored, struct form *ret_form)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base64.h"
 #include "server/password/foreign_internal.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -164,10 +165,10 @@ static int decode_salt(struct foreign *foreign, const char *text)
 		if (copy[i] == '.')
 			copy[i] = '+';
 	}
-	return sodium_base642bin(foreign->salt, sizeof(foreign->salt), copy, len, NULL, &foreign->salt_len, NULL,
-		       sodium_base64_VARIANT_ORIGINAL_NO_PADDING)
-		       ? ERR_INVALID
-		       : 0;
+	return base64_read(copy, len, sodium_base64_VARIANT_ORIGINAL_NO_PADDING, foreign->salt, sizeof(foreign->salt),
+		       &foreign->salt_len)
+		       ? 0
+		       : ERR_INVALID;
 }
 
 /* "NAME=NUMBER" and what ends it; 0: not there. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base64.h"
 #include "server/token/signing_key.h"
 
 static_assert((int)KEY_ID_SIZE == (int)sodium_base64_ENCODED_LEN(
@@ -26,8 +27,8 @@ int jwk_read_bytes(const json_t *jwk, const char *name, unsigned char *ret_bytes
 {
 	const char *text = json_string_value(json_object_get(jwk, name));
 
-	if (!text || sodium_base642bin(ret_bytes, size, text, strlen(text), NULL, ret_len, NULL,
-			     sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+	if (!text ||
+		!base64_read(text, strlen(text), sodium_base64_VARIANT_URLSAFE_NO_PADDING, ret_bytes, size, ret_len))
 		return ERR_CRYPTO;
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "config/base64.h"
+
 struct wire {
 	uint64_t user_id, expires_ms, credentials; /* big-endian */
 	unsigned char mac[crypto_auth_BYTES];
@@ -39,8 +41,7 @@ int mfa_token_read(const unsigned char secret[32], const char *token, int64_t no
 
 	/* the last character has bits left over: libsodium refuses all but zeros there, so a token has one text only */
 	if (text_len != TEXT ||
-		sodium_base642bin((unsigned char *)&wire, sizeof(wire), token, text_len, NULL, &len, NULL,
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+		!base64_read(token, text_len, sodium_base64_VARIANT_URLSAFE_NO_PADDING, &wire, sizeof(wire), &len) ||
 		len != sizeof(wire))
 		return ERR_DENIED;
 	if (crypto_auth_verify(wire.mac, (const unsigned char *)&wire, SIGNED, secret) != 0 ||

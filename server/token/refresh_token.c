@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "config/base64.h"
 #include "server/token/token.h"
 
 struct wire {
@@ -38,8 +39,7 @@ int refresh_token_read(
 	size_t len = 0;
 
 	if (text_len != TEXT ||
-		sodium_base642bin((unsigned char *)&wire, sizeof(wire), token, text_len, NULL, &len, NULL,
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+		!base64_read(token, text_len, sodium_base64_VARIANT_URLSAFE_NO_PADDING, &wire, sizeof(wire), &len) ||
 		len != sizeof(wire))
 		return ERR_DENIED;
 	if (crypto_auth_verify(wire.mac, (const unsigned char *)&wire, SIGNED, secret) != 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base64.h"
 #include "config/json_text.h"
 #include "config/limits.h"
 
@@ -103,8 +104,7 @@ static bool split(const char *token, struct parts *ret_parts)
 /* Strict: alphabet, no padding, no bits left over in the last character. */
 static bool decode(const char *text, size_t len, void *ret_bytes, size_t size, size_t *ret_len)
 {
-	return sodium_base642bin(
-		       ret_bytes, size, text, len, NULL, ret_len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+	return base64_read(text, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING, ret_bytes, size, ret_len);
 }
 
 /* Said of a token that could not be read: it is not the token's fault. */
