@@ -53,7 +53,7 @@ PROGRAM := $(BUILD)/tokenfirst
 
 # tests/support: programs of their own (sinks, load generator), libraries to be preloaded, and a library for the tests
 SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi planted seed_outbox
-SUPPORT_PRELOADS := clock_shift
+SUPPORT_PRELOADS := clock_shift fail_alloc
 SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c) $(SUPPORT_PRELOADS:%=tests/support/%.c), \
                       $(wildcard tests/support/*.c))
 SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
@@ -61,8 +61,10 @@ SUPPORT_BINARIES := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wild
 PRELOADS         := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%.so,$(wildcard $(SUPPORT_PRELOADS:%=tests/support/%.c)))
 CRITERION_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c tests/contract/*.c tests/flow/*.c tests/hostile/*.c tests/crash/*.c))
 RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
+# libFuzzer comes with clang: built by scripts/fuzz alone, with SANITIZE=fuzzer-no-link,address,undefined
+FUZZ_TARGETS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all deps tests support run test crash lint format check-asan check-tsan check-valgrind bench install clean help
+.PHONY: all deps tests support fuzz-targets run test crash fuzz lint format check-asan check-tsan check-valgrind bench install clean help
 .SECONDARY:
 
 all: $(PROGRAM)
@@ -72,6 +74,7 @@ help:
 	@echo "make run        demo: sinks, server, user alice, lines to paste; Ctrl-C ends it"
 	@echo "make test       every test"
 	@echo "make crash      the crash tests in their long form, with figures: some ten minutes"
+	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600), as many at once as there are cores"
 	@echo "make lint       formatting, static analysis, floors, banned calls"
 	@echo "make check-asan | check-tsan | check-valgrind   the tests under each tool"
 	@echo "make bench      the benchmarks; QUICK=1 for a short run"
@@ -108,6 +111,10 @@ $(RACE_TESTS) $(SUPPORT_BINARIES): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY) $(SUPPORT
 	@echo "  LINK $@"
 	$(Q)$(CC) $(HARDEN_L) -pthread -o $@ $< $(SUPPORT_LIBRARY) $(ALL_LIBS)
 
+$(FUZZ_TARGETS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(HARDEN_L) -fsanitize=fuzzer -pthread -o $@ $< $(ALL_LIBS)
+
 # never with a sanitizer, whose runtime is the program's
 $(PRELOADS): $(BUILD)/%.so: %.c
 	@mkdir -p $(@D)
@@ -116,6 +123,7 @@ $(PRELOADS): $(BUILD)/%.so: %.c
 
 tests: all support $(CRITERION_TESTS) $(RACE_TESTS)
 support: $(SUPPORT_BINARIES) $(PRELOADS)
+fuzz-targets: $(FUZZ_TARGETS)
 
 deps:
 	@scripts/install-deps
@@ -132,6 +140,9 @@ test: deps
 crash: deps
 	@$(MAKE) --no-print-directory tests
 	@BUILD=$(BUILD) scripts/crash
+
+fuzz: deps
+	@scripts/fuzz
 
 check-asan: deps
 	@scripts/check-sanitizer asan
