@@ -11,19 +11,22 @@
 #include "server/ops/users_json.h"
 
 /* Runs a command on one account. `ret_reply` NULL: nobody wants it. `done` completes "alice …". */
-static int run(const struct config *config, const char *command, const char *username, const char *done, bool *ret_live)
+static int run(
+	const struct config *config, const char *command, const char *username, const char *done, json_t **ret_reply)
 {
 	json_t *arguments = json_pack("{s:s}", "username", username), *reply = NULL;
 	bool told = false;
 	int err = arguments ? cli_store_command(config, command, arguments, &reply, &told) : ERR_MEMORY;
 
-	if (ret_live)
-		*ret_live = json_object_get(reply, "event_id") != NULL;
 	json_decref(arguments);
+	if (!err) {
+		(void)printf("%s %s\n", username, done);
+		if (ret_reply)
+			*ret_reply = json_incref(reply);
+	}
 	json_decref(reply);
 	if (err)
 		return told ? CLI_FAILED : cli_user_failed(username, err);
-	(void)printf("%s %s\n", username, done);
 	return CLI_DONE;
 }
 
@@ -69,14 +72,20 @@ int cli_user_unlock(const struct cli *cli, const struct config *config)
 
 int cli_user_require_reset(const struct cli *cli, const struct config *config)
 {
-	bool live = false;
-	int code = run(config, "user.require_reset", cli->operands[0], "must set a new password", &live);
+	const char *username = cli->operands[0];
+	json_t *reply = NULL;
+	int code = run(config, "user.require_reset", username, "must set a new password", &reply);
 
-	if (code == CLI_DONE && !live)
+	if (code == CLI_DONE && !json_object_get(reply, "email"))
+		(void)fprintf(stderr,
+			"%s has no address, so no link is mailed: give the account a password by user passwd\n",
+			username);
+	else if (code == CLI_DONE && !json_object_get(reply, "event_id"))
 		(void)fprintf(stderr,
 			"no server runs, so no link is mailed: run it again beside one, or let %s ask for a link by "
 			"/password/forgot\n",
-			cli->operands[0]);
+			username);
+	json_decref(reply);
 	return code;
 }
 

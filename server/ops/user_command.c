@@ -41,8 +41,8 @@ static int read_words(const json_t *arguments, bool with_hash, struct words *ret
 /* `event_id` "": there is none. */
 static int reply_user(const struct user *user, const char *event_id, json_t **ret_reply)
 {
-	json_t *reply = json_pack("{s:s, s:s, s:s*}", "id", user->public_id, "username", user->username, "event_id",
-		event_id[0] ? event_id : NULL);
+	json_t *reply = json_pack("{s:s, s:s, s:s*, s:s*}", "id", user->public_id, "username", user->username, "email",
+		user->email[0] ? user->email : NULL, "event_id", event_id[0] ? event_id : NULL);
 
 	if (!reply)
 		return ERR_MEMORY;

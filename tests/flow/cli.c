@@ -273,6 +273,13 @@ Test(cli, bad_usage_is_2)
 	EXPECT_CODE(2, "user", "add", "alice", "--email", "alice@example.com\r\nRCPT TO:<bob@example.com>", "$store");
 }
 
+Test(cli, who_has_no_address_is_mailed_no_link)
+{
+	cr_expect_eq(RUN_WITH("correct horse battery staple", "user", "add", "alice", "--password-stdin", "$store"), 0);
+	EXPECT_CODE(0, "user", "require-reset", "alice", "$store");
+	EXPECT_ERR("alice has no address, so no link is mailed");
+}
+
 Test(cli, check_config_names_every_error)
 {
 	char path[128];
