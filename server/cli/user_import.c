@@ -247,8 +247,8 @@ static int check(struct import *import, struct import_counts *ret_counts)
 	else if (err)
 		code = fail(err, false);
 	else if (ret_counts->wrong > 0)
-		code = cli_fail(CLI_FAILED, "nothing is imported: %s errors in %s lines",
-			import_number(ret_counts->wrong, number),
+		code = cli_fail(CLI_FAILED, "nothing is imported: %s error%s in %s lines",
+			import_number(ret_counts->wrong, number), ret_counts->wrong == 1 ? "" : "s",
 			import_number(ret_counts->lines, (char[IMPORT_NUMBER]){0}));
 	db_close(reader);
 	return code;
