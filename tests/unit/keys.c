@@ -47,7 +47,8 @@ static void teardown(void)
 	cr_expect_eq(rmdir(folder), 0);
 }
 
-TestSuite(keys, .init = setup, .fini = teardown, .timeout = 30);
+/* to find primes for RSA takes valgrind a minute */
+TestSuite(keys, .init = setup, .fini = teardown, .timeout = 300);
 
 static struct keys *load(enum token_alg alg, int64_t now_ms)
 {

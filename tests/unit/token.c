@@ -57,7 +57,8 @@ static void teardown(void)
 	cr_expect_eq(rmdir(folder), 0);
 }
 
-TestSuite(token, .init = setup, .fini = teardown, .timeout = 20);
+/* to make keys for RSA takes valgrind a minute */
+TestSuite(token, .init = setup, .fini = teardown, .timeout = 300);
 
 static char *issue(const struct token_claims *what)
 {
