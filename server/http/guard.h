@@ -56,9 +56,9 @@ struct guard_verdict guard_headers(const struct guard_header *headers, size_t co
  * Whether the lines lie one after the other as they were received, with nothing but line ends between them, up to `end`
  * where the parser took the head to end. Finds a value that was cut at a NUL, a name that was glued together from a
  * folded line (RFC 9112 5.2), and a line with an empty name, which libmicrohttpd 0.9.75 takes for the end of
- * the head. What it can't tell is such a line with nothing in it but mixed line ends: CR LF, colon, LF;
- * nor a NUL right before an LF, in the place of a CR: it looks like the line end that it would be, also that of the empty line.
- The texts must be in the buffer that they were received in.
+ * the head. What it can't tell is such a line with nothing in it but mixed line ends (CR LF, colon, LF), and a NUL right before
+ * an LF: it looks like the CR that would stand there, in the empty line as well. The texts must be in the buffer that they were
+ * received in.
  */
 bool guard_lines_intact(const struct guard_header *headers, size_t count, const char *end);
 
