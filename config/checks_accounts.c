@@ -70,6 +70,10 @@ static void check_browsers(const struct option_scope *scope, const struct config
 	if (config->cookie.name && strncasecmp(config->cookie.name, "__Host-", 7) == 0)
 		scope_error(scope, "cookie.name",
 			"can't begin with __Host-: browsers drop such a cookie unless its path is /");
+	if (config->cookie.enabled && config->public_url && strncmp(config->public_url, "http://", 7) == 0)
+		scope_warn(scope, "cookie.enabled",
+			"public_url is no https:// URL, and browsers keep a Secure cookie of https:// only (some, of "
+			"localhost too)");
 }
 
 void accounts_check(const struct option_scope *scope, const struct config *config)

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "background/delivery/dispatch.h"
 #include "background/effects/effect.h"
@@ -29,6 +30,34 @@ int cli_check_effects(const struct config *config)
 	return code;
 }
 
+static bool is_mailed(const struct config *config, const char *event_type)
+{
+	for (size_t i = 0; i < config->effect_count; i++) {
+		if (strcmp(config->effects[i].type, "email") == 0 &&
+			effect_config_wants(&config->effects[i], event_type))
+			return true;
+	}
+	return false;
+}
+
+/* What works, and is of no use: links exist in mails alone (background/effects/link.h). */
+static void warn_of_links(const struct config *config)
+{
+	const bool invites = config->signup.mode == SIGNUP_INVITE;
+	const char *signup = invites ? "user.invited" : "user.signup";
+
+	if (config->signup.mode != SIGNUP_CLOSED && !is_mailed(config, signup))
+		(void)fprintf(stderr,
+			"warning: signup.mode: is \"%s\", but no email effect is on %s: nobody gets the link that "
+			"makes "
+			"an account\n",
+			invites ? "invite" : "open", signup);
+	if (!is_mailed(config, "user.password_forgot"))
+		(void)fputs("warning: effects: no email effect is on user.password_forgot: who lost a password gets no "
+			    "link\n",
+			stderr);
+}
+
 int cli_check_config(const struct cli *cli, const struct config *unused)
 {
 	struct config *config = NULL;
@@ -45,6 +74,7 @@ int cli_check_config(const struct cli *cli, const struct config *unused)
 		code = cli_fail(CLI_FAILED, "configuration: %s", err_text(err));
 	} else {
 		code = cli_check_effects(config);
+		warn_of_links(config);
 		if (code == CLI_DONE)
 			(void)puts("configuration is fine");
 	}

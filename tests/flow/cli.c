@@ -285,7 +285,7 @@ Test(cli, check_config_names_every_error)
 	char path[128];
 	FILE *file;
 
-	EXPECT_CODE(0, "check-config");
+	EXPECT_CODE(0, "check-config", "-c", "config/demo.json");
 	EXPECT_OUT("configuration is fine\n");
 	cr_expect_str_empty(result.err);
 	(void)snprintf(path, sizeof(path), "%s/bad.json", folder);
@@ -305,6 +305,18 @@ Test(cli, check_config_names_every_error)
 	EXPECT_CODE(0, "--set", "password.memory_kib=64", "check-config");
 	EXPECT_ERR("warning");
 	EXPECT_OUT("configuration is fine\n");
+}
+
+Test(cli, check_config_tells_of_links_that_nobody_mails)
+{
+	EXPECT_CODE(0, "check-config");
+	EXPECT_OUT("configuration is fine\n");
+	EXPECT_ERR("warning: signup.mode: is \"open\", but no email effect is on user.signup");
+	EXPECT_ERR("warning: effects: no email effect is on user.password_forgot");
+	EXPECT_CODE(0, "check-config", "--set", "signup.mode=closed");
+	cr_expect_null(strstr(result.err, "signup"), "%s", result.err);
+	EXPECT_CODE(0, "check-config", "--set", "signup.mode=invite");
+	EXPECT_ERR("no email effect is on user.invited");
 }
 
 /* What only the kinds of effects know has its place, too. */

@@ -33,3 +33,18 @@ Test(options_browser, networks_of_proxies)
 	expect_error("{\"http\": {\"trusted_proxies\": [\"proxy\"]}}", "http.trusted_proxies", "proxy");
 	expect_error("{\"http\": {\"forwarded_header\": \"X-Real-IP\"}}", "http.forwarded_header", "X-Forwarded-For");
 }
+
+Test(options_browser, a_cookie_without_https_is_warned_of)
+{
+	static const char *const texts[] = {
+		"{\"cookie\": {\"enabled\": true}, \"public_url\": \"http://auth.example.com\"}",
+		"{\"cookie\": {\"enabled\": true}, \"public_url\": \"https://auth.example.com\"}",
+		"{\"public_url\": \"http://auth.example.com\"}"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct loaded loaded = load(texts[i], NULL, NULL);
+		cr_assert_eq(loaded.err, 0);
+		cr_assert_eq(find(&loaded.warnings, "cookie.enabled", "https") != NULL, i == 0, "%s", texts[i]);
+		unload(&loaded);
+	}
+}
