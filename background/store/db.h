@@ -84,6 +84,8 @@ void db_bind_blob(struct db_statement *s, int index, const void *bytes, size_t l
 int db_step(struct db_statement *s) MUST_CHECK;		 /* 1: a row is there; 0: done; negative: error */
 int64_t db_int(struct db_statement *s, int column);	 /* columns count from 0; null is 0 */
 const char *db_text(struct db_statement *s, int column); /* until the next step; null is NULL */
+/* A text, copied; null is "". ERR_STORE: there is no room for it, so it is in no row of ours. */
+int db_copy_text(struct db_statement *s, int column, char *to, size_t size) MUST_CHECK;
 const void *db_blob(struct db_statement *s, int column, size_t *ret_len);
 void db_finish(struct db_statement *s);
 

@@ -278,6 +278,17 @@ const char *db_text(struct db_statement *s, int column)
 	return text;
 }
 
+int db_copy_text(struct db_statement *s, int column, char *to, size_t size)
+{
+	const char *text = db_text(s, column);
+	size_t len = text ? strlen(text) : 0;
+
+	if (len >= size)
+		return ERR_STORE;
+	memcpy(to, text ? text : "", len + 1);
+	return 0;
+}
+
 const void *db_blob(struct db_statement *s, int column, size_t *ret_len)
 {
 	int type = sqlite3_column_type(s->handle, column);

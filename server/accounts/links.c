@@ -106,16 +106,6 @@ int links_void_address(struct db *writer, const char *email, int64_t now_ms)
 	return db_run(s);
 }
 
-static bool copy_text(char *to, size_t size, const char *from)
-{
-	const size_t len = from ? strlen(from) : size;
-
-	if (len >= size)
-		return false; /* no row of ours */
-	memcpy(to, from, len + 1);
-	return true;
-}
-
 static int read_link(struct db_statement *s, struct link *ret_link)
 {
 	struct link link = {
@@ -125,14 +115,17 @@ static int read_link(struct db_statement *s, struct link *ret_link)
 		.expires_ms = db_int(s, 7),
 		.used_ms = db_int(s, 8),
 	};
+	int err = db_copy_text(s, 1, link.purpose, sizeof(link.purpose));
 
-	if (!copy_text(link.purpose, sizeof(link.purpose), db_text(s, 1)) ||
-		!copy_text(link.email, sizeof(link.email), db_text(s, 3)) ||
-		!copy_text(link.username, sizeof(link.username), db_text(s, 4)) ||
-		!copy_text(link.password, sizeof(link.password), db_text(s, 5)))
-		return ERR_STORE;
-	*ret_link = link;
-	return 0;
+	if (!err)
+		err = db_copy_text(s, 3, link.email, sizeof(link.email));
+	if (!err)
+		err = db_copy_text(s, 4, link.username, sizeof(link.username));
+	if (!err)
+		err = db_copy_text(s, 5, link.password, sizeof(link.password));
+	if (!err)
+		*ret_link = link;
+	return err;
 }
 
 int links_find(struct db *db, int64_t id, struct link *ret_link)

@@ -19,16 +19,6 @@ bool users_key(const char *text, char ret_key[USERS_KEY_SIZE])
 	return true;
 }
 
-static int copy_text(char *to, size_t size, const char *from)
-{
-	size_t len = from ? strlen(from) : 0;
-
-	if (len >= size)
-		return ERR_STORE; /* no row of ours */
-	memcpy(to, from ? from : "", len + 1);
-	return 0;
-}
-
 int users_read(struct db_statement *s, struct user *ret_user)
 {
 	struct user user = {
@@ -41,14 +31,14 @@ int users_read(struct db_statement *s, struct user *ret_user)
 		.failures = db_int(s, 10),
 		.credentials = db_int(s, 11),
 	};
-	int err = copy_text(user.public_id, sizeof(user.public_id), db_text(s, 1));
+	int err = db_copy_text(s, 1, user.public_id, sizeof(user.public_id));
 
 	if (!err)
-		err = copy_text(user.username, sizeof(user.username), db_text(s, 2));
+		err = db_copy_text(s, 2, user.username, sizeof(user.username));
 	if (!err)
-		err = copy_text(user.email, sizeof(user.email), db_text(s, 3));
+		err = db_copy_text(s, 3, user.email, sizeof(user.email));
 	if (!err)
-		err = copy_text(user.password, sizeof(user.password), db_text(s, 4));
+		err = db_copy_text(s, 4, user.password, sizeof(user.password));
 	if (!err)
 		*ret_user = user;
 	return err;

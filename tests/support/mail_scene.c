@@ -20,32 +20,12 @@ static const char base[] =
 	"   'user.reset_required'],"
 	"  'timeout':'2s','retry':{'first':'20ms','cap':'100ms'},'breaker':{'failures':1000,'open_for':'100ms'}}}}";
 
-static json_t *parse(const char *text)
-{
-	json_error_t error;
-	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-
-	if (object == NULL)
-		harness_fail("a scene's configuration, column %d: %s", error.column, error.text);
-	return object;
-}
-
 void mail_scene_set(struct mail_scene *scene, const struct smtp_script *script, const char *more)
 {
 	char url[SMTP_PEER_URL];
-	char *text, *quoted = scene_text("%s", more == NULL ? "{}" : more);
-	json_t *config, *changes = parse(quoted);
 
 	scene->smtp = smtp_peer_start(script, script == NULL ? 0 : 1);
-	text = scene_text(base, smtp_peer_url(scene->smtp, url));
-	config = parse(text);
-	if (json_object_update_recursive(config, changes) != 0)
-		harness_fail("out of memory");
-	scene->config = json_dumps(config, JSON_COMPACT);
-	json_decref(changes);
-	json_decref(config);
-	free(quoted);
-	free(text);
+	scene->config = scene_config(scene_text(base, smtp_peer_url(scene->smtp, url)), more);
 	scene->server = server_start(&(struct server_options){.config = scene->config});
 }
 
@@ -60,16 +40,13 @@ int mail_scene_post(const struct mail_scene *scene, const char *path, const char
 	struct http_reply *ret_reply, const char *format, ...)
 {
 	struct http_reply reply;
-	char *body = NULL;
+	char *body;
 	va_list args;
 	int status;
 
 	va_start(args, format);
-	if (vasprintf(&body, format, args) < 0)
-		harness_fail("out of memory");
+	body = scene_text_of(format, args);
 	va_end(args);
-	for (char *c = body; *c != '\0'; c++)
-		*c = *c == '\'' ? '"' : *c;
 	api_post(scene->server, path, authorization, body, &reply);
 	free(body);
 	status = reply.status;

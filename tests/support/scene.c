@@ -1,7 +1,6 @@
 #include "tests/support/scene.h"
 
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +22,24 @@ static char *with_quotes(char *text)
 	return text;
 }
 
-char *scene_text(const char *format, ...)
+char *scene_text_of(const char *format, va_list args)
 {
 	char *text = NULL;
-	va_list args;
 
-	va_start(args, format);
 	if (vasprintf(&text, format, args) < 0)
 		harness_fail("out of memory");
-	va_end(args);
 	return with_quotes(text);
+}
+
+char *scene_text(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = scene_text_of(format, args);
+	va_end(args);
+	return text;
 }
 
 static json_t *parse(const char *text)
@@ -43,6 +50,21 @@ static json_t *parse(const char *text)
 	if (object == NULL)
 		harness_fail("a scene's configuration, column %d: %s", error.column, error.text);
 	return object;
+}
+
+char *scene_config(char *base_text, const char *more)
+{
+	char *quoted = scene_text("%s", more == NULL ? "{}" : more), *merged;
+	json_t *config = parse(base_text), *changes = parse(quoted);
+
+	if (json_object_update_recursive(config, changes) != 0)
+		harness_fail("out of memory");
+	merged = json_dumps(config, JSON_COMPACT);
+	json_decref(changes);
+	json_decref(config);
+	free(quoted);
+	free(base_text);
+	return merged;
 }
 
 struct server *scene_server_with(const struct server_options *options)
@@ -62,24 +84,9 @@ struct server *scene_server(const char *config, const char *const *settings)
 void scene_set(struct scene *scene, const struct peer_step *steps, size_t count, const char *more)
 {
 	char url[PEER_TEXT];
-	char *text;
-	json_t *config;
 
 	scene->peer = peer_start(steps, count);
-	text = scene_text(base, peer_url(scene->peer, "/bus", url));
-	config = parse(text);
-	free(text);
-	if (more != NULL) {
-		char *quoted = scene_text("%s", more);
-		json_t *changes = parse(quoted);
-
-		if (json_object_update_recursive(config, changes) != 0)
-			harness_fail("out of memory");
-		json_decref(changes);
-		free(quoted);
-	}
-	scene->config = json_dumps(config, JSON_COMPACT);
-	json_decref(config);
+	scene->config = scene_config(scene_text(base, peer_url(scene->peer, "/bus", url)), more);
 	scene->server = scene_server(scene->config, NULL);
 }
 

@@ -12,6 +12,8 @@
 #ifndef TOKENFIRST_TESTS_SUPPORT_SCENE_H
 #define TOKENFIRST_TESTS_SUPPORT_SCENE_H
 
+#include <stdarg.h>
+
 #include "tests/support/api.h"
 #include "tests/support/peer.h"
 #include "tests/support/server.h"
@@ -39,6 +41,9 @@ struct api_login scene_login(const struct scene *scene);
 
 /* A text made like printf's, with " for each '. Free it. */
 char *scene_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *scene_text_of(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+/* The configuration `base_text` (taken over) with `more` merged into it, as scene_set does. Free it. */
+char *scene_config(char *base_text, const char *more);
 
 /* "<event id>-<effect>": the key that all attempts of an effect carry. */
 const char *scene_key(const struct api_login *login, const char *effect, char key[PEER_TEXT]);
