@@ -46,13 +46,13 @@ static void wait_begin(struct worker *worker, struct inline_wait *wait, struct i
 }
 
 /* With what is known of it. */
-static void wait_end(struct item *item)
+static void wait_end(struct inline_wait *wait)
 {
-	struct inline_wait *wait = item->waiter;
-	item->waiter = NULL;
+	struct worker *worker = wait->target->worker;
+	wait->item->waiter = NULL;
 	if (wait->next != NULL)
 		wait->next->previous = wait->previous;
-	*(wait->previous != NULL ? &wait->previous->next : &item->target->worker->waits) = wait->next;
+	*(wait->previous != NULL ? &wait->previous->next : &worker->waits) = wait->next;
 	sem_post(&wait->ended); /* `wait` may be gone from here on */
 }
 
@@ -62,13 +62,13 @@ void inline_finish(struct item *item, int result)
 		return;
 	item->waiter->result = result;
 	if (result != ERR_DENIED || item->target->config->on_failure != ON_FAILURE_REJECT)
-		wait_end(item);
+		wait_end(item->waiter);
 }
 
 void inline_settled(struct item *item)
 {
 	if (item->waiter != NULL)
-		wait_end(item);
+		wait_end(item->waiter);
 }
 
 void inline_refused(struct worker *worker, struct item *item, const char *reason)
@@ -112,7 +112,7 @@ void inline_refuse_waiting(struct worker *worker, struct lane *lane, const char 
 void inline_end_all(struct worker *worker)
 {
 	while (worker->waits != NULL)
-		wait_end(worker->waits->item);
+		wait_end(worker->waits);
 }
 
 /* Of a stop: what is under way goes on with nobody waiting for it. */
