@@ -31,6 +31,7 @@ static const struct {
 	{"all", OPT_ALL, false, AT(all)},
 	{"dry-run", OPT_DRY_RUN, false, AT(dry_run)},
 	{"now", OPT_NOW, false, AT(now)},
+	{"leaked", OPT_LEAKED, false, AT(leaked)},
 	{"jwks", OPT_JWKS, true, AT(jwks)},
 };
 

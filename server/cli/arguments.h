@@ -21,8 +21,13 @@ enum {
 	OPT_REASON = 1 << 10,
 	OPT_ALL = 1 << 11,
 	OPT_DRY_RUN = 1 << 12,
-	OPT_NOW = 1 << 13,
-	OPT_JWKS = 1 << 14,
+	OPT_WRAP = 1 << 13,
+	OPT_LEAKED = 1 << 23,
+	OPT_NOW = 1 << 14,
+	OPT_JWKS = 1 << 15,
+	OPT_SEARCH = 1 << 20,
+	OPT_USER = 1 << 21,
+	OPT_TYPE = 1 << 22,
 };
 
 struct arguments {

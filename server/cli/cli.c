@@ -99,9 +99,11 @@ static const struct cli_command commands[] = {
 		0, true, cli_effects_resume},
 	{"keys list", "[--json]", "list the signing keys, and what each is for now", 0, 0, OPT_JSON, true,
 		cli_keys_list},
-	{"keys rotate", "[--now]",
-		"make a new signing key: published at once, it signs after token.key_lead; or now, for one that leaked",
-		0, 0, OPT_NOW, true, cli_keys_rotate},
+	{"keys rotate", "[--now | --leaked]",
+		"make a new signing key: published at once, it signs after token.key_lead; or now; --leaked: now, and "
+		"the "
+		"old ones are gone with every token of theirs",
+		0, 0, OPT_NOW | OPT_LEAKED, true, cli_keys_rotate},
 	{"token verify", "[--jwks FILE] [TOKEN or -]",
 		"check an access token offline, by the store's keys or those of a JWKS file; names the rule that "
 		"failed",

@@ -21,7 +21,8 @@ struct cli {
 	size_t operand_count;
 	/* NULL: not given */
 	const char *email, *state, *effect, *cause, *since, *until, *limit, *reason, *jwks;
-	bool admin, json, password_stdin, all, dry_run, now;
+	const char *search, *user, *type;
+	bool admin, json, password_stdin, all, dry_run, now, leaked, wrap;
 };
 
 /* The whole program after the libraries are set up: an exit code. */

@@ -97,19 +97,24 @@ static void tell_rotated(const struct cli *cli, const json_t *reply)
 	const char *retires = json_string_value(json_object_get(reply, "retires"));
 
 	(void)printf("%s\n", json_string_value(json_object_get(reply, "kid")));
-	if (cli->now)
+	if (cli->now || cli->leaked)
 		(void)fprintf(stderr, "It signs now. Verifiers that keep a copy of the JWKS refuse new tokens until "
 				      "they load it again.\n");
 	else
 		(void)fprintf(stderr, "It is published, and signs from %s on.\n", signs ? signs : "?");
-	(void)fprintf(stderr, "Tokens of the old key stay good; it is gone after %s.\n", retires ? retires : "?");
+	if (cli->leaked)
+		(void)fprintf(stderr, "The old keys are gone, and their tokens with them: whoever has one refreshes "
+				      "it, or logs in again.\n");
+	else
+		(void)fprintf(
+			stderr, "Tokens of the old key stay good; it is gone after %s.\n", retires ? retires : "?");
 }
 
 int cli_keys_rotate(const struct cli *cli, const struct config *config)
 {
-	json_t *arguments = json_pack("{s:b, s:s, s:I, s:I}", "at_once", cli->now, "alg",
-		token_alg_text(config->token.alg), "lead_ms", (json_int_t)config->token.key_lead_ms, "ttl_ms",
-		(json_int_t)config->token.access_ttl_ms);
+	json_t *arguments = json_pack("{s:b, s:b, s:s, s:I, s:I}", "at_once", cli->now || cli->leaked, "leaked",
+		cli->leaked, "alg", token_alg_text(config->token.alg), "lead_ms", (json_int_t)config->token.key_lead_ms,
+		"ttl_ms", (json_int_t)config->token.access_ttl_ms);
 	json_t *reply = NULL;
 	bool told = false;
 	int err = arguments ? cli_store_command(config, "keys.rotate", arguments, &reply, &told) : ERR_MEMORY;

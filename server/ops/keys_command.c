@@ -8,7 +8,7 @@
 #include "server/token/signing_key.h"
 
 struct order {
-	bool at_once;
+	bool at_once, leaked;
 	enum token_alg alg;
 	int64_t lead_ms, ttl_ms;
 };
@@ -18,13 +18,14 @@ static int read_order(const json_t *arguments, struct order *ret_order)
 	const char *alg;
 	json_int_t lead_ms, ttl_ms;
 	struct order order;
-	int at_once;
+	int at_once, leaked;
 
-	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:b, s:s, s:I, s:I!}", "at_once", &at_once, "alg", &alg,
-		    "lead_ms", &lead_ms, "ttl_ms", &ttl_ms) ||
-		token_alg_parse(alg, &order.alg) || lead_ms < 0 || ttl_ms < 0)
+	if (json_unpack((json_t *)(uintptr_t)arguments, "{s:b, s:b, s:s, s:I, s:I!}", "at_once", &at_once, "leaked",
+		    &leaked, "alg", &alg, "lead_ms", &lead_ms, "ttl_ms", &ttl_ms) ||
+		(leaked && !at_once) || token_alg_parse(alg, &order.alg) || lead_ms < 0 || ttl_ms < 0)
 		return ERR_INVALID;
 	order.at_once = at_once;
+	order.leaked = leaked;
 	order.lead_ms = lead_ms;
 	order.ttl_ms = ttl_ms;
 	*ret_order = order;
@@ -55,6 +56,8 @@ int keys_rotate_store(struct db *writer, const json_t *arguments, json_t **ret_r
 	if (err)
 		return err;
 	err = rotation_init(&rotation, order.alg, order.lead_ms, order.ttl_ms, order.at_once, clock_now_ms());
+	if (!err && order.leaked)
+		rotation_leaked(&rotation);
 	if (!err)
 		err = rotation_write(writer, &rotation);
 	if (!err)
@@ -90,6 +93,8 @@ int keys_rotate_live(struct app *app, const json_t *arguments, json_t **ret_repl
 		return err;
 	err = rotation_init(&rotation, config->token.alg, config->token.key_lead_ms, config->token.access_ttl_ms,
 		order.at_once, clock_now_ms());
+	if (!err && order.leaked)
+		rotation_leaked(&rotation);
 	if (!err)
 		err = committer_run(app->committer, write_rotation, &rotation);
 	/* also when one is on its way already: an earlier command may have got no further than the store */

@@ -1,7 +1,7 @@
 /*
  * Signing keys, as commands (command.h).
  *
- *   keys.rotate  {"at_once", "alg", "lead_ms", "ttl_ms"}    {"kid", "alg", "signs", "retires"}     times of RFC 3339
+ *   keys.rotate  {"at_once", "leaked", "alg", "lead_ms", "ttl_ms"}    {"kid", "alg", "signs", "retires"}     times of RFC 3339
  *
  * ERR_EXISTS: one waits for its lead already (rotation.h). A running server goes by its own configuration in place of
  * the last three, and takes the new key up before it replies.

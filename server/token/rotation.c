@@ -1,5 +1,6 @@
 #include "server/token/rotation.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,12 @@ int rotation_init(
 	rotation->retires_ms = rotation->signs_ms + ttl_ms + (int64_t)LIMIT_TOKEN_SKEW_S * 1000;
 	rotation->key = NULL;
 	return signing_key_generate(alg, &rotation->key);
+}
+
+void rotation_leaked(struct rotation *rotation)
+{
+	assert(rotation->at_once);
+	rotation->retires_ms = rotation->now_ms;
 }
 
 void rotation_release(struct rotation *rotation)

@@ -3,8 +3,8 @@
  *
  * It is published at once and signs after token.key_lead, by when every verifier's cached copy of the JWKS has it
  * (caches keep that for half of it). The old one stays until the last token that it can have signed has expired. At
- * once, that is without the lead, is for a key that has leaked: verifiers then refuse new tokens until they have loaded
- * the JWKS again.
+ * once is without the lead: verifiers refuse new tokens until they have loaded the JWKS again. A key that has leaked goes
+ * at once too, and with it every token that it has signed: their owners refresh, or log in again.
  *
  *   rotation_init(&rotation, alg, lead_ms, ttl_ms, at_once, now_ms)       makes the key, which takes its time
  *   rotation_write(writer, &rotation)                                      in a transaction
@@ -37,6 +37,8 @@ int rotation_init(struct rotation *rotation, enum token_alg alg, int64_t lead_ms
  * run again after a failure.
  */
 int rotation_write(struct db *writer, const struct rotation *rotation) MUST_CHECK;
+/* Of one that is made at once, before it is written: all others are gone with it, and have leaked for all that is known. */
+void rotation_leaked(struct rotation *rotation);
 void rotation_release(struct rotation *rotation);
 
 #endif

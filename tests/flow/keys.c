@@ -188,6 +188,26 @@ Test(keys, now_is_at_once_and_takes_the_place_of_one_that_waits)
 	server_free(server);
 }
 
+Test(keys, of_one_that_leaked_no_token_is_good_and_sessions_go_on)
+{
+	static const char *const leaked[] = {"keys", "rotate", "--leaked", NULL};
+	struct server *server = scene_server(NULL, NULL);
+	struct api_login before = api_login(server, "alice", SCENE_PASSWORD);
+	char *refresh = scene_text("{'refresh_token':'%s'}", before.refresh_token);
+	struct http_reply reply;
+
+	cr_assert_eq(server_command(server, leaked, NULL, NULL), 0);
+	cr_expect_eq(published(server), 1);
+	api_get(server, "/me", before.authorization, &reply);
+	cr_expect_eq(reply.status, 401);
+	http_reply_release(&reply);
+	api_post(server, "/token/refresh", NULL, refresh, &reply);
+	cr_expect_eq(reply.status, 200, "%s", reply.body);
+	http_reply_release(&reply);
+	free(refresh);
+	server_free(server);
+}
+
 Test(keys, are_rotated_without_a_server_too)
 {
 	struct server *server = scene_server(NULL, NULL);
