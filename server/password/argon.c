@@ -193,17 +193,16 @@ bool argon_needs_rehash(const struct argon_cost *cost, const char *stored)
 }
 
 /* The form of crypto_pwhash_str: https://doc.libsodium.org/password_hashing/default_phf, base64 without padding. */
-void argon_nobody(const struct argon_cost *cost, char *ret_hash)
+static_assert((int)ARGON_SEED == crypto_pwhash_SALTBYTES + 32, "a salt and a hash");
+
+void argon_nobody(const struct argon_cost *cost, const unsigned char seed[ARGON_SEED], char *ret_hash)
 {
-	unsigned char bytes[crypto_pwhash_SALTBYTES + 32];
 	char salt[sodium_base64_ENCODED_LEN(crypto_pwhash_SALTBYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
 	char hash[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_ORIGINAL_NO_PADDING)];
 
-	randombytes_buf(bytes, sizeof(bytes));
+	sodium_bin2base64(salt, sizeof(salt), seed, crypto_pwhash_SALTBYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 	sodium_bin2base64(
-		salt, sizeof(salt), bytes, crypto_pwhash_SALTBYTES, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-	sodium_bin2base64(
-		hash, sizeof(hash), bytes + crypto_pwhash_SALTBYTES, 32, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+		hash, sizeof(hash), seed + crypto_pwhash_SALTBYTES, 32, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 	(void)snprintf(ret_hash, PASSWORD_HASH_SIZE, "$argon2id$v=19$m=%zu,t=%llu,p=1$%s$%s", cost->memory_bytes / 1024,
 		cost->passes, salt, hash);
 }

@@ -23,10 +23,11 @@ struct argon_cost argon_cost_of(const struct config *config);
 int argon_hash(const struct argon_cost *cost, const char *password, char *ret_hash) MUST_CHECK;
 
 /*
- * What a hash with these parameters looks like, with random bytes for salt and hash, so that no password is known to
- * match it. Costs nothing to make, and as much as any other to check.
+ * What a hash with these parameters looks like, with the given bytes for salt and hash, which nobody must know, so that
+ * no password is known to match it. Costs nothing to make, and as much as any other to check.
  */
-void argon_nobody(const struct argon_cost *cost, char *ret_hash);
+enum { ARGON_SEED = 48 };
+void argon_nobody(const struct argon_cost *cost, const unsigned char seed[ARGON_SEED], char *ret_hash);
 
 /*
  * 0 and whether the password matches. ERR_INVALID, with no work done: not a hash that this program takes

@@ -28,12 +28,14 @@ struct checker {
 int checker_new(const struct config *config, struct metrics *metrics, struct checker **ret_checker)
 {
 	struct checker *checker = calloc(1, sizeof(*checker));
+	unsigned char seed[ARGON_SEED];
 
 	if (!checker)
 		return ERR_MEMORY;
 	pthread_mutex_init(&checker->mutex, NULL); /* with default attributes it can't fail */
 	stored_rules_make(config, &checker->rules);
-	argon_nobody(&checker->rules.cost, checker->nobody);
+	randombytes_buf(seed, sizeof(seed));
+	argon_nobody(&checker->rules.cost, seed, checker->nobody);
 	checker->missing = metrics_counter(metrics, "tokenfirst_password_pepper_missing_total",
 		"Checks of hashes whose pepper is not configured: they match nothing.", NULL);
 	*ret_checker = checker;

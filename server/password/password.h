@@ -42,6 +42,15 @@ struct password_check {
 int password_verify(struct passwords *passwords, const char *stored, const char *password,
 	bool (*gone)(const void *arg), const void *arg, struct password_check *ret_check) MUST_CHECK;
 
+/*
+ * What stands in for the hash of a name that nobody has: no password matches it, and it costs what any other does. Its
+ * salt follows from the name, under a key that nobody else knows: the second half of Argon2id reads memory where
+ * password and salt send it, so each account has a time of its own (a little, and always the same); had all unknown
+ * names one salt, they would be told by having one time.
+ */
+void password_stand_in(const struct passwords *passwords, const unsigned char key[32], const char *name,
+	char ret_hash[PASSWORD_HASH_SIZE]);
+
 /* A new hash with today's parameters. Errors as above. */
 int password_hash(struct passwords *passwords, const char *password, char ret_hash[PASSWORD_HASH_SIZE]) MUST_CHECK;
 
