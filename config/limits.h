@@ -69,11 +69,20 @@
 #define LIMIT_TOKEN_SKEW_S	  60	      /* seconds by which a token may have been issued in our future */
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */
-#define LIMIT_HASH_PASSES   20
-#define LIMIT_SIGNING_KEYS  32 /* not retired, in one store: more end the start of a server; rotation keeps below it */
-#define LIMIT_KEYS_RETIRING 24 /* of them on their way out; at a rotation the oldest ones beyond that go at once */
-#define LIMIT_JWKS	    (64 << 10) /* bytes of a JWK Set, read or written */
-#define LIMIT_JWKS_AGE_S    86400      /* for which a cache may keep it at most, however long token.key_lead is */
+#define LIMIT_HASH_PASSES  20
+#define LIMIT_FOREIGN_HASH 300 /* bytes of a hash that another program made */
+/*
+ * What a check of one may cost; more is refused when users are imported, and never matches. On one core of 2.5 GHz each is about a
+ * second, where a hash of today's parameters takes 12 ms.
+ */
+#define LIMIT_BCRYPT_COST      14
+#define LIMIT_SHA_CRYPT_ROUNDS 1000000
+#define LIMIT_PBKDF2_ROUNDS    4000000
+#define LIMIT_SCRYPT_BYTES     (256 << 20) /* 128 N r p of scrypt and yescrypt: their memory, and their time */
+#define LIMIT_SIGNING_KEYS     32 /* not retired, in one store: more end the start of a server; rotation keeps below it */
+#define LIMIT_KEYS_RETIRING    24 /* of them on their way out; at a rotation the oldest ones beyond that go at once */
+#define LIMIT_JWKS	       (64 << 10) /* bytes of a JWK Set, read or written */
+#define LIMIT_JWKS_AGE_S       86400	  /* for which a cache may keep it at most, however long token.key_lead is */
 
 #define LIMIT_RECOVERY_CODES	 10  /* made when a second factor is confirmed; each works once */
 #define LIMIT_TOTP_ISSUER	 64  /* bytes */
@@ -92,6 +101,10 @@
 #define LIMIT_IMPORT_BYTES	 (48 << 10) /* bytes of them as JSON, so that they fit LIMIT_CONTROL_LINE */
 #define LIMIT_IMPORT_FORGET	 2000	    /* rows of an earlier import that one command removes */
 #define LIMIT_AUDIT_DETAIL	 1024	    /* bytes of what an audit row says beyond its columns */
+#define LIMIT_AUDIT_LOOK	 20000	    /* rows that one page of the audit trail looks at, to find them */
+#define LIMIT_SEARCH_LOOK	 5000	    /* accounts that one page of a search looks at */
+#define LIMIT_OVERVIEW_COUNT	 100000	    /* what is counted for an overview; beyond it is "at least" */
+#define LIMIT_SHOWN_SESSIONS	 10000	    /* the latest of an account, of which the live ones are counted */
 
 /* events from elsewhere */
 #define LIMIT_EVENT_TYPE      64	 /* bytes */

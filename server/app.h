@@ -13,7 +13,7 @@
 #include "background/store/committer.h"
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
-#include "server/auth/login.h"
+#include "server/auth/login_watch.h"
 #include "server/auth/page.h"
 #include "server/auth/throttle.h"
 #include "server/http/route.h"

@@ -142,6 +142,111 @@ int totp_state(struct db *db, int64_t user_id, enum totp_state *ret_state)
 	return err;
 }
 
+static int check_recovery(
+	struct db *db, const unsigned char key[32], int64_t user_id, const char *code, struct totp_proof *proof)
+{
+	int err = recovery_code_digest(key, user_id, code, proof->digest);
+
+	if (err)
+		return ERR_DENIED;
+	err = recovery_codes_find(db, user_id, proof->digest);
+	if (!err)
+		err = recovery_codes_left(db, user_id, &proof->left);
+	proof->left--;
+	proof->recovery = true;
+	return err;
+}
+
+int totp_check(struct db *db, const unsigned char key[32], int64_t user_id, enum totp_state state, const char *code,
+	int64_t wall_ms, struct totp_proof *ret_proof)
+{
+	unsigned char secret[TOTP_SECRET];
+	struct stored stored = {.last_step = 0};
+	struct totp_proof proof = {.step = 0};
+	int err = look_up(db, user_id, &stored);
+	bool there = !err && state != TOTP_NONE && stored.confirmed == (state == TOTP_ACTIVE);
+
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	if (!there) /* the time of a check is spent on a secret that nobody has */
+		seal(key, user_id, (const unsigned char[TOTP_SECRET]){0}, stored.sealed);
+	err = unseal(key, user_id, stored.sealed, secret);
+	if (err)
+		return err;
+	err = totp_match(secret, code, wall_ms, stored.last_step, &proof.step);
+	sodium_memzero(secret, sizeof(secret));
+	memcpy(proof.sealed, stored.sealed, sizeof(proof.sealed));
+	if (err == ERR_DENIED && state == TOTP_ACTIVE)
+		err = check_recovery(db, key, user_id, code, &proof);
+	if (!err && !there)
+		err = ERR_DENIED;
+	if (!err)
+		*ret_proof = proof;
+	return err;
+}
+
+int totp_enrol(struct db *writer, const unsigned char key[32], int64_t user_id, const unsigned char secret[TOTP_SECRET],
+	int64_t now_ms)
+{
+	static const char sql[] = "INSERT INTO totp (user_id, secret, last_step, created_ms) VALUES ($1, $2, 0, $3) "
+				  "ON CONFLICT (user_id) DO UPDATE SET secret = excluded.secret, last_step = 0, "
+				  "created_ms = excluded.created_ms WHERE totp.confirmed_ms = 0";
+	unsigned char sealed[TOTP_SEALED];
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	seal(key, user_id, secret, sealed);
+	db_bind_int(s, 1, user_id);
+	db_bind_blob(s, 2, sealed, sizeof(sealed));
+	db_bind_int(s, 3, now_ms);
+	err = db_run(s);
+	return !err && db_changes(writer) == 0 ? ERR_EXISTS : err;
+}
+
+int totp_confirm(struct db *writer, int64_t user_id, const struct totp_proof *proof,
+	const unsigned char digests[LIMIT_RECOVERY_CODES][RECOVERY_DIGEST], int64_t now_ms)
+{
+	static const char sql[] = "UPDATE totp SET confirmed_ms = $1, last_step = $2 "
+				  "WHERE user_id = $3 AND secret = $4 AND confirmed_ms = 0 AND last_step < $2";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, now_ms);
+	db_bind_int(s, 2, proof->step);
+	db_bind_int(s, 3, user_id);
+	db_bind_blob(s, 4, proof->sealed, sizeof(proof->sealed));
+	err = db_run(s);
+	if (!err && db_changes(writer) == 0)
+		err = ERR_DENIED;
+	return err ? err : recovery_codes_replace(writer, user_id, digests);
+}
+
+static int use_step(struct db *writer, int64_t user_id, const struct totp_proof *proof)
+{
+	static const char sql[] = "UPDATE totp SET last_step = $1 "
+				  "WHERE user_id = $2 AND secret = $3 AND confirmed_ms <> 0 AND last_step < $1";
+	struct db_statement *s = NULL;
+	int err = db_prepare(writer, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, proof->step);
+	db_bind_int(s, 2, user_id);
+	db_bind_blob(s, 3, proof->sealed, sizeof(proof->sealed));
+	err = db_run(s);
+	return !err && db_changes(writer) == 0 ? ERR_DENIED : err;
+}
+
+int totp_use(struct db *writer, int64_t user_id, const struct totp_proof *proof, int64_t now_ms)
+{
+	return proof->recovery ? recovery_codes_use(writer, user_id, proof->digest, now_ms)
+			       : use_step(writer, user_id, proof);
+}
+
 int totp_remove(struct db *writer, int64_t user_id)
 {
 	static const char sql[] = "DELETE FROM totp WHERE user_id = $1";

@@ -67,7 +67,7 @@ int account_request_confirm(
 	struct account_request *r, const struct user *user, const char *password, const char *failure)
 {
 	struct password_check check;
-	int err = throttle_begin_user(r->app->throttle, r->x, THROTTLE_CONFIRM, user->id, &r->ticket);
+	int err = throttle_begin_user(r->app->throttle, r->x, THROTTLE_PASSWORD_ID, user->id, &r->ticket);
 
 	if (err)
 		return err;

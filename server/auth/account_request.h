@@ -43,7 +43,7 @@ int account_request_malformed(struct account_request *r, const char *why) MUST_C
 /* Begins r->ticket. ERR_LIMIT: 429. */
 int account_request_throttle(struct account_request *r, enum throttle_kind kind, const char *name) MUST_CHECK;
 /*
- * The password of an account whose session is there already, throttled by THROTTLE_CONFIRM: whoever has borrowed a
+ * The password of an account whose session is there already, throttled by THROTTLE_PASSWORD_ID: whoever has borrowed a
  * session must not get to keep the account, nor guess its password at ease. ERR_DENIED: 403 wrong_password, written
  * down as `failure` (failure.h).
  */

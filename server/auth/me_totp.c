@@ -258,7 +258,7 @@ static int write_removal(struct db *writer, void *arg)
 	const struct wish *w = arg;
 	int err = users_confirm(writer, &w->user);
 
-	if (err == 0)
+	if (!err)
 		err = totp_use(writer, w->user.id, &w->proof, clock_now_ms());
 	if (!err)
 		err = totp_remove(writer, w->user.id);
@@ -270,15 +270,18 @@ void me_totp_remove(struct exchange *x, struct request_thread *thread)
 	struct wish w = {.code = NULL};
 	int err;
 
-	if (err == 0 && (!w.code || !w.password))
-		err = malformed(&w, "Give password and code, as strings.");
-	if (err == 0 && w.state != TOTP_ACTIVE)
+	if (bearer_authenticate(x, thread, &w.owner) != 0)
+		return;
+	err = begin(&w, x, thread);
+	if (!err && (!w.code || !w.password))
+		err = account_request_malformed(&w.r, "Give password and code, as strings.");
+	if (!err && w.state != TOTP_ACTIVE)
 		err = conflict(&w, "totp_not_active", "No second factor is in force.");
-	if (err == 0)
+	if (!err)
 		err = check_password(&w);
-	if (err == 0)
-		err = check_code(&w, thread->db);
-	if (err == 0)
+	if (!err)
+		err = check_code(&w);
+	if (!err)
 		err = commit(&w, "user.totp_disabled", write_removal);
 	if (!err)
 		account_request_answer(&w.r, 200, json_object());

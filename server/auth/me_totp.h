@@ -1,6 +1,6 @@
 /*
- * A user's own second factor: begun with the password, in force once a code has shown that the authenticator has the
- * secret, and taken away with the password or a code.
+ * A user's own second factor: begun with the password, in force once a code has shown that the authenticator has the secret, and taken away
+ * with both the password and a code: who has a session and has seen a password must not get rid of what stands in his way.
  *
  * A wrong password or code is 403 wrong_password or wrong_code, limited and counted as at a login. 401: the session, or
  * the account's credentials, ended meanwhile.

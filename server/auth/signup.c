@@ -105,7 +105,7 @@ static void ask(struct signup *s)
 	int err = own_username(s, s->email);
 
 	if (!err)
-		err = account_request_policy(&s->r, s->password, s->username, s->email);
+		err = check_policy(s);
 	if (!err)
 		err = account_request_throttle(&s->r, THROTTLE_MAIL, s->email);
 	links_init(&s->link, LINK_VERIFY, s->r.app->config->link.verify_ttl_ms, clock_now_ms());
@@ -205,9 +205,7 @@ static void take_up(struct signup *s)
 	if (!err)
 		err = own_username(s, s->link.email);
 	if (!err)
-		err = account_request_policy(&s->r, s->password, s->username, s->link.email);
-	if (!err)
-		err = account_request_hash(&s->r, s->password, s->link.password);
+		err = choose(s);
 	if (!err)
 		make_account(s);
 }
@@ -243,10 +241,10 @@ void email_verify(struct exchange *x, struct request_thread *thread)
 		err = account_request_password(&s.r, "password", &s.password);
 	if (!err)
 		err = account_request_link(&s.r, s.token, LINK_VERIFY, &s.link);
-	if (!err && s.password)
-		err = choose(&s);
 	if (!err)
 		err = own_username(&s, s.link.email);
+	if (!err && s.password)
+		err = choose(&s);
 	if (!err)
 		make_account(&s);
 	account_request_end(&s.r);

@@ -54,7 +54,8 @@ static void register_metrics(struct throttle *t, struct metrics *metrics)
 {
 	static const char *const refused[THROTTLE_KINDS][BY_COUNT] = {
 		[THROTTLE_PASSWORD] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
-		[THROTTLE_CONFIRM] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
+		[THROTTLE_PASSWORD_EMAIL] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
+		[THROTTLE_PASSWORD_ID] = {"kind=\"password\",by=\"account\"", "kind=\"password\",by=\"address\""},
 		[THROTTLE_CODE] = {"kind=\"code\",by=\"account\"", "kind=\"code\",by=\"address\""},
 		[THROTTLE_TOKEN] = {NULL, "kind=\"token\",by=\"address\""},
 		[THROTTLE_MAIL] = {"kind=\"mail\",by=\"mail\"", "kind=\"mail\",by=\"address\""},
@@ -354,6 +355,24 @@ void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enu
 	pthread_mutex_unlock(&t->mutex);
 }
 
+void throttle_forget(struct throttle *throttle, enum throttle_kind kind, const char *name)
+{
+	struct throttle *t = throttle;
+	const uint64_t key = account_key(t, kind, name);
+	struct throttle_entry *entry;
+
+	pthread_mutex_lock(&t->mutex);
+	entry = throttle_table_find(&t->tables[BY_ACCOUNT], key);
+	if (entry) {
+		entry->state.used = 0;
+		throttle_table_tidy(&t->tables[BY_ACCOUNT], entry, clock_now_ms());
+		show(t);
+	}
+	if (t->waiting > 0)
+		pthread_cond_broadcast(&t->ended);
+	pthread_mutex_unlock(&t->mutex);
+}
+
 int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, const char *name,
 	struct throttle_ticket *ret_ticket)
 {
@@ -372,9 +391,9 @@ int throttle_begin(struct throttle *throttle, struct exchange *x, enum throttle_
 int throttle_begin_user(struct throttle *throttle, struct exchange *x, enum throttle_kind kind, int64_t user_id,
 	struct throttle_ticket *ret_ticket)
 {
-	char name[32];
+	char name[THROTTLE_ID_SIZE];
 
-	assert(kind == THROTTLE_CONFIRM || kind == THROTTLE_CODE); /* of which nobody chooses the name */
-	(void)snprintf(name, sizeof(name), "id:%" PRId64, user_id);
+	assert(kind == THROTTLE_PASSWORD_ID || kind == THROTTLE_CODE); /* of which nobody chooses the name */
+	throttle_id(user_id, name);
 	return throttle_begin(throttle, x, kind, name, ret_ticket);
 }

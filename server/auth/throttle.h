@@ -34,8 +34,8 @@ struct throttle;
 enum throttle_kind {
 	THROTTLE_PASSWORD,	 /* name: the username given */
 	THROTTLE_PASSWORD_EMAIL, /* the address given */
-	THROTTLE_PASSWORD_ID,	 /* where a session says who it is: throttle_id */
-	THROTTLE_CODE,		 /* one-time passwords and recovery codes: throttle_id */
+	THROTTLE_PASSWORD_ID,	 /* where a session says who it is: throttle_begin_user */
+	THROTTLE_CODE,		 /* one-time passwords and recovery codes: throttle_begin_user */
 	THROTTLE_TOKEN, /* tokens of links, clients of /introspect, passwords refused at a signup: by address alone; name NULL */
 	THROTTLE_MAIL,		/* mails to an address: each counts, none is given back; name: the address */
 	THROTTLE_MAIL_USERNAME, /* the same to whoever has this username */

@@ -30,9 +30,13 @@ static const struct {
 	{"reason", OPT_REASON, true, AT(reason)},
 	{"all", OPT_ALL, false, AT(all)},
 	{"dry-run", OPT_DRY_RUN, false, AT(dry_run)},
+	{"wrap", OPT_WRAP, false, AT(wrap)},
 	{"now", OPT_NOW, false, AT(now)},
 	{"leaked", OPT_LEAKED, false, AT(leaked)},
 	{"jwks", OPT_JWKS, true, AT(jwks)},
+	{"search", OPT_SEARCH, true, AT(search)},
+	{"user", OPT_USER, true, AT(user)},
+	{"type", OPT_TYPE, true, AT(type)},
 };
 
 enum {

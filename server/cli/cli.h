@@ -35,6 +35,8 @@ int cli_user_add(const struct cli *cli, const struct config *config);
 int cli_user_list(const struct cli *cli, const struct config *config);
 int cli_user_disable(const struct cli *cli, const struct config *config);
 int cli_user_passwd(const struct cli *cli, const struct config *config);
+int cli_user_import(const struct cli *cli, const struct config *config);
+int cli_user_totp_remove(const struct cli *cli, const struct config *config);
 int cli_user_show(const struct cli *cli, const struct config *config);
 int cli_user_enable(const struct cli *cli, const struct config *config);
 int cli_user_delete(const struct cli *cli, const struct config *config);

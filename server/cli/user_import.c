@@ -39,10 +39,11 @@ struct import {
 };
 
 /*
- * Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure
- * is said.
+ * Runs a command that replies with a number of rows. `arguments` is taken over; NULL: no memory. *ret_told: the failure is said.
+ * `tries`: of one that may be run again when nobody knows whether it was.
  */
-static int command(const struct import *import, const char *name, json_t *arguments, int64_t *ret_rows, bool *ret_told)
+static int command(
+	const struct import *import, const char *name, json_t *arguments, int tries, int64_t *ret_rows, bool *ret_told)
 {
 	json_t *reply = NULL;
 	int err = ERR_MEMORY;

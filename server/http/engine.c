@@ -128,11 +128,10 @@ static bool add_headers(const struct exchange *x, struct MHD_Response *response)
 	const struct reply *reply = &x->reply;
 	bool ok = add(response, "X-Request-Id", x->request_id);
 
-	ok = ok &&
-	     MHD_add_response_header(response, "Cache-Control", reply->cache[0] ? reply->cache : "no-store") == MHD_YES;
-	ok = ok && MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
-	if (reply->content_type[0])
-		ok = ok && MHD_add_response_header(response, "Content-Type", reply->content_type) == MHD_YES;
+	ok = ok && add(response, "Cache-Control", reply->cache[0] ? reply->cache : "no-store");
+	ok = ok && add_security(x, response) && add_cors(x, response);
+	if (reply->content_type)
+		ok = ok && add(response, "Content-Type", reply->content_type);
 	if (reply->close || atomic_load(&x->edge->parting))
 		ok = ok && add(response, "Connection", "close");
 	for (size_t i = 0; i < reply->header_count; i++) {

@@ -15,8 +15,6 @@
 #include "server/http/loop.h"
 #include "server/http/problem.h"
 
-enum { RETRY_SOON_MS = 1000 };
-
 struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct connection *c, int64_t now_us)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
@@ -263,6 +261,12 @@ void exchange_problem_retry(
 	snprintf(text, sizeof(text), "%lld", (long long)seconds);
 	exchange_add_header(x, "Retry-After", text);
 	exchange_problem(x, status, code, detail);
+}
+
+void exchange_no_memory(struct exchange *x)
+{
+	exchange_problem_retry(
+		x, 503, "unavailable", "The server is out of memory. Try again shortly.", LIMIT_RETRY_SOON_MS);
 }
 
 void exchange_unavailable(struct exchange *x, const char *detail)

@@ -80,6 +80,8 @@ void exchange_problem(struct exchange *x, int status, const char *code, const ch
 /* The same with Retry-After in whole seconds, at least 1. */
 void exchange_problem_retry(
 	struct exchange *x, int status, const char *code, const char *detail, int64_t retry_after_ms);
+/* 503 "unavailable", with Retry-After: nothing could be done, and the client can't help it. */
+void exchange_no_memory(struct exchange *x);
 /* 503 "unavailable", with Retry-After: something that this takes, the store say, does not work just now. */
 void exchange_unavailable(struct exchange *x, const char *detail);
 

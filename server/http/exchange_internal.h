@@ -24,8 +24,9 @@ struct reply {
 	size_t len;
 	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
 	size_t header_count;
-	char cache[64]; /* of Cache-Control; "": no-store */
-	bool close;	/* the connection ends after it */
+	char cache[64];	    /* of Cache-Control; "": no-store */
+	const char *policy; /* of Content-Security-Policy; NULL: nothing may be loaded */
+	bool close;	    /* the connection ends after it */
 };
 
 struct exchange {

@@ -63,15 +63,10 @@ static int parse(struct creation *c)
 
 static int hash_unknown(struct creation *c)
 {
-	char unknown[UNKNOWN_PASSWORD * 2 + 1], why[POLICY_WHY] = "";
+	char password[UNKNOWN_PASSWORD * 2 + 1];
 	unsigned char bytes[UNKNOWN_PASSWORD];
 	int err;
 
-	if (c->password && password_acceptable(c->password, &reason))
-		return refuse(c, 400, "password_refused", reason);
-	err = c->password ? policy_check(c->app->policy, c->password, c->user.username, c->user.email, why) : 0;
-	if (err)
-		return err == ERR_INVALID ? refuse(c, 400, "password_refused", why) : refuse_busy(c);
 	randombytes_buf(bytes, sizeof(bytes));
 	err = account_request_hash(
 		&c->r, sodium_bin2hex(password, sizeof(password), bytes, sizeof(bytes)), c->user.password);

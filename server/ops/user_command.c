@@ -14,7 +14,9 @@
 /* The command line has hashed it; a password as such has no business here and is refused by its form. */
 static bool is_hash(const char *text)
 {
-	return text[0] == '$' && strlen(text) < PASSWORD_HASH_SIZE;
+	const char *why = NULL;
+
+	return stored_acceptable(NULL, text, &why) == 0;
 }
 
 /* What a command says of an account that is there. */
@@ -128,10 +130,12 @@ int user_add_store(struct db *writer, const json_t *arguments, json_t **ret_repl
 	return err ? err : reply_user(&change.user, "", ret_reply);
 }
 
-int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_reply)
+/* What is changed of an account by a command alone, with its audit row. */
+static int change_row(struct db *writer, const json_t *arguments, const char *type,
+	int (*change)(struct db *writer, int64_t user_id), json_t **ret_reply)
 {
 	struct audit_entry entry = {
-		.type = "user.unlocked", .client = "", .request_id = "", .at_ms = clock_now_ms(), .actor = "command"};
+		.type = type, .client = "", .request_id = "", .at_ms = clock_now_ms(), .actor = "command"};
 	struct words words;
 	struct user user = {.id = 0};
 	int err = read_words(arguments, false, &words);
@@ -139,7 +143,7 @@ int user_unlock_store(struct db *writer, const json_t *arguments, json_t **ret_r
 	if (!err)
 		err = users_find_by_username(writer, words.username, &user);
 	if (!err)
-		err = lockout_clear(writer, user.id);
+		err = change(writer, user.id);
 	if (err)
 		return err;
 	entry.user_id = user.id;
