@@ -101,7 +101,7 @@ static int look_up(struct attempt_to_login *l, struct db *db)
 				      : users_find_by_email(db, l->email, &l->user);
 	l->known = err == 0;
 	(void)users_key(l->username != NULL ? l->username : l->email, key);
-	password_stand_in(l->app->passwords, keys_secret(l->app->keys, SECRET_LOGIN), key, l->stand_in);
+	password_stand_in(l->app->passwords, keys_secret(l->app->keys, SECRET_NOBODY), key, l->stand_in);
 	if (err == ERR_NOT_FOUND)
 		err = users_find_nobody(db, &nobody);
 	return err == ERR_NOT_FOUND ? 0 : err;

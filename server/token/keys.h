@@ -66,6 +66,7 @@ enum server_secret {
 	SECRET_LINK,	/* links in mails */
 	SECRET_LOGIN,	/* what stands between the two steps of a login */
 	SECRET_TOTP,	/* encrypts second factors at rest */
+	SECRET_NOBODY,	/* what unknown names are compared with */
 	SECRET_COUNT
 };
 const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret);

@@ -43,7 +43,7 @@ static int make_secret(struct db *writer, const char *name, unsigned char secret
 
 int secrets_load(struct db *writer, unsigned char ret_secrets[SECRET_COUNT][SECRET_BYTES])
 {
-	static const char *const names[SECRET_COUNT] = {"refresh", "link", "login", "totp"};
+	static const char *const names[SECRET_COUNT] = {"refresh", "link", "login", "totp", "nobody"};
 
 	for (size_t i = 0; i < SECRET_COUNT; i++) {
 		int found = read_secret(writer, names[i], ret_secrets[i]);
