@@ -93,6 +93,8 @@ void db_finish(struct db_statement *s);
 int db_run(struct db_statement *s) MUST_CHECK;
 /* From prepare to finish, for such a statement whose parameters are whole numbers: $1 is values[0]. */
 int db_run_ints(struct db *db, const char *sql, const int64_t *values, int count) MUST_CHECK;
+/* The same for a query whose first column of its first row is wanted: 1 and the number, or 0: there is no row. */
+int db_read_int(struct db *db, const char *sql, const int64_t *values, int count, int64_t *ret_number) MUST_CHECK;
 
 /* Rows that the last INSERT, UPDATE or DELETE of this connection touched. */
 int64_t db_changes(struct db *db);

@@ -328,6 +328,22 @@ int db_run_ints(struct db *db, const char *sql, const int64_t *values, int count
 	return db_run(s);
 }
 
+int db_read_int(struct db *db, const char *sql, const int64_t *values, int count, int64_t *ret_number)
+{
+	struct db_statement *s = NULL;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	for (int i = 0; i < count; i++)
+		db_bind_int(s, i + 1, values[i]);
+	err = db_step(s);
+	if (err == 1)
+		*ret_number = db_int(s, 0);
+	db_finish(s);
+	return err;
+}
+
 int64_t db_changes(struct db *db)
 {
 	return sqlite3_changes64(db->handle);

@@ -78,19 +78,9 @@ int recovery_code_digest(
 int recovery_codes_left(struct db *db, int64_t user_id, int64_t *ret_left)
 {
 	static const char sql[] = "SELECT count(*) FROM recovery_codes WHERE user_id = $1 AND used_ms = 0";
-	struct db_statement *s = NULL;
-	int err = db_prepare(db, sql, &s);
+	int found = db_read_int(db, sql, &user_id, 1, ret_left);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	err = db_step(s);
-	if (err >= 0) {
-		*ret_left = db_int(s, 0);
-		err = 0;
-	}
-	db_finish(s);
-	return err;
+	return found < 0 ? found : 0; /* a count is always there */
 }
 
 int recovery_codes_find(struct db *db, int64_t user_id, const unsigned char digest[RECOVERY_DIGEST])

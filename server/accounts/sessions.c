@@ -5,18 +5,9 @@
 int sessions_last_id(struct db *db, int64_t *ret_id)
 {
 	static const char sql[] = "SELECT COALESCE(MAX(id), 0) FROM sessions";
-	struct db_statement *s = NULL;
-	int err = db_prepare(db, sql, &s);
+	int found = db_read_int(db, sql, NULL, 0, ret_id);
 
-	if (err)
-		return err;
-	err = db_step(s);
-	if (err == 1) {
-		*ret_id = db_int(s, 0);
-		err = 0;
-	}
-	db_finish(s);
-	return err;
+	return found < 0 ? found : 0; /* one row in any case */
 }
 
 int sessions_add(struct db *writer, const struct session *session)

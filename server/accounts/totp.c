@@ -127,19 +127,13 @@ static int look_up(struct db *db, int64_t user_id, struct stored *ret_stored)
 int totp_state(struct db *db, int64_t user_id, enum totp_state *ret_state)
 {
 	static const char sql[] = "SELECT confirmed_ms FROM totp WHERE user_id = $1";
-	struct db_statement *s = NULL;
-	int err = db_prepare(db, sql, &s);
+	int64_t confirmed_ms = 0;
+	int found = db_read_int(db, sql, &user_id, 1, &confirmed_ms);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user_id);
-	err = db_step(s);
-	if (err >= 0) {
-		*ret_state = err == 0 ? TOTP_NONE : db_int(s, 0) ? TOTP_ACTIVE : TOTP_PENDING;
-		err = 0;
-	}
-	db_finish(s);
-	return err;
+	if (found < 0)
+		return found;
+	*ret_state = !found ? TOTP_NONE : confirmed_ms ? TOTP_ACTIVE : TOTP_PENDING;
+	return 0;
 }
 
 static int check_recovery(

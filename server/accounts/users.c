@@ -213,18 +213,13 @@ int users_confirm(struct db *writer, const struct user *user)
 {
 	static const char sql[] = "SELECT disabled = 0 AND locked_ms = 0 AND deleted_ms = 0 AND credentials = $1 "
 				  "FROM users WHERE id = $2";
-	struct db_statement *s = NULL;
-	int err = db_prepare(writer, sql, &s);
+	const int64_t values[] = {user->credentials, user->id};
+	int64_t holds = 0;
+	int found = db_read_int(writer, sql, values, 2, &holds);
 
-	if (err)
-		return err;
-	db_bind_int(s, 1, user->credentials);
-	db_bind_int(s, 2, user->id);
-	err = db_step(s);
-	if (err >= 0)
-		err = err == 1 && db_int(s, 0) ? 0 : ERR_STALE;
-	db_finish(s);
-	return err;
+	if (found < 0)
+		return found;
+	return found && holds ? 0 : ERR_STALE;
 }
 
 int users_upgrade_password(struct db *writer, int64_t id, const char *old_hash, const char *hash, int64_t now_ms)
