@@ -6,8 +6,10 @@
  * without a deadline, for its end, since a hash that has begun can't be taken back and ends soon. A job whose
  * deadline passes first is unlinked by its caller and costs no hash.
  *
- * One mutex guards the queue and the state of every job. A job's condition variable is signalled with
- * the mutex held: its caller can't return, and end the job's life, before the signaller has let go.
+ * One mutex guards the queue. The end of a job is told by a semaphore of its own and without the mutex: a caller is of
+ * higher priority than a hash thread, and where it is woken on the same core it runs at once, so that it would find the
+ * mutex held by the very thread that it has pushed aside. A semaphore may be destroyed as soon as its waiter is through
+ * (POSIX, sem_destroy), and so the job's life may end there.
  *
  * Whether the client has left is asked when the hash would begin: then is the last moment at which
  * work can be saved, and under overload it is work for somebody who has given up.
@@ -21,7 +23,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +47,10 @@
  */
 enum { HASH_NICENESS = 3 };
 
-enum job_state { JOB_WAITING, JOB_BEGUN, JOB_ENDED };
-
 struct job {
 	TAILQ_ENTRY(job) link;
-	enum job_state state;
-	pthread_cond_t ended;
+	bool queued; /* guarded by the mutex; who finds it so may unlink the job, and then has to end it */
+	sem_t ended;
 	int64_t queued_us;
 
 	/* what is asked */
@@ -59,9 +61,9 @@ struct job {
 	bool (*gone)(const void *arg);
 	const void *arg;
 
-	/* what came of it */
-	int err;
+	/* what came of it; err is stored last and loaded first, since ThreadSanitizer does not know sem_clockwait */
 	struct password_check check;
+	atomic_int err;
 };
 
 TAILQ_HEAD(job_list, job);
@@ -84,7 +86,7 @@ struct passwords {
 	struct gauge *depth;
 	struct counter *shed_queue, *shed_timeout, *shed_gone;
 
-	pthread_mutex_t mutex; /* guards what follows and every job's state */
+	pthread_mutex_t mutex; /* guards what follows, and which jobs are queued */
 	pthread_cond_t work;   /* a job was queued, or stopping */
 	pthread_cond_t left;   /* the last caller has left */
 	struct job_list waiting;
@@ -97,15 +99,16 @@ struct passwords {
 static void unlink_job(struct passwords *p, struct job *job)
 {
 	TAILQ_REMOVE(&p->waiting, job, link);
+	job->queued = false;
 	p->waiting_count--;
 	gauge_set(p->depth, p->waiting_count);
 }
 
+/* The job is its caller's again. */
 static void end_job(struct job *job, int err)
 {
-	job->err = err;
-	job->state = JOB_ENDED;
-	pthread_cond_signal(&job->ended);
+	atomic_store(&job->err, err);
+	sem_post(&job->ended);
 }
 
 /* Without the mutex: the job is this thread's while it is begun. */
@@ -141,91 +144,113 @@ static void lower_priority(void)
 	(void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + HASH_NICENESS);
 }
 
+/*
+ * The job that has waited longest, begun; NULL: stopping. A thread that has nothing to do wipes before it sleeps, and
+ * looks again.
+ */
+static struct job *next_job(struct slot *slot)
+{
+	struct passwords *p = slot->passwords;
+	struct job *job = NULL;
+	bool wiped = false;
+
+	pthread_mutex_lock(&p->mutex);
+	while (!p->stopping && TAILQ_EMPTY(&p->waiting)) {
+		if (wiped) {
+			pthread_cond_wait(&p->work, &p->mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&p->mutex);
+		arena_wipe(slot->arena);
+		wiped = true;
+		pthread_mutex_lock(&p->mutex);
+	}
+	if (!p->stopping) {
+		job = TAILQ_FIRST(&p->waiting);
+		unlink_job(p, job);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return job;
+}
+
 static void *hash_thread(void *arg)
 {
 	struct slot *slot = arg;
 	struct passwords *p = slot->passwords;
+	struct job *job;
 	char name[16];
 
 	(void)snprintf(name, sizeof(name), "hash-%zu", slot->number % 1000);
 	pthread_setname_np(pthread_self(), name);
 	lower_priority();
 	arena_activate(slot->arena);
-	pthread_mutex_lock(&p->mutex);
-	while (!p->stopping) {
-		struct job *job = TAILQ_FIRST(&p->waiting);
-
-		if (job) {
-			int err;
-
-			unlink_job(p, job);
-			job->state = JOB_BEGUN;
-			pthread_mutex_unlock(&p->mutex);
-			err = execute(p, job);
-			pthread_mutex_lock(&p->mutex);
-			end_job(job, err);
-		}
-		if (!TAILQ_EMPTY(&p->waiting))
-			continue;
-		if (job) {
-			/* nothing to do: now is the time to wipe, then to look again */
-			pthread_mutex_unlock(&p->mutex);
-			arena_wipe(slot->arena);
-			pthread_mutex_lock(&p->mutex);
-		} else {
-			pthread_cond_wait(&p->work, &p->mutex);
-		}
-	}
-	pthread_mutex_unlock(&p->mutex);
+	while ((job = next_job(slot)))
+		end_job(job, execute(p, job));
 	arena_activate(NULL);
 	return NULL;
 }
 
-/* With the mutex held; gives it up while it waits. */
-static void await(struct passwords *p, struct job *job)
+/* Whether the job had not been begun, and is its caller's again. */
+static bool take_back(struct passwords *p, struct job *job)
+{
+	bool queued;
+
+	pthread_mutex_lock(&p->mutex);
+	queued = job->queued;
+	if (queued)
+		unlink_job(p, job);
+	pthread_mutex_unlock(&p->mutex);
+	return queued;
+}
+
+static int await(struct passwords *p, struct job *job)
 {
 	struct timespec deadline = clock_deadline(job->queued_us + p->queue_timeout_ms * 1000);
+	int failed;
 
-	while (job->state == JOB_WAITING) {
-		if (pthread_cond_timedwait(&job->ended, &p->mutex, &deadline) == ETIMEDOUT &&
-			job->state == JOB_WAITING) {
-			unlink_job(p, job);
-			counter_add(p->shed_timeout, 1);
-			job->err = ERR_TIMEOUT;
-			return;
-		}
+	do
+		failed = sem_clockwait(&job->ended, CLOCK_MONOTONIC, &deadline);
+	while (failed && errno == EINTR);
+	if (failed && take_back(p, job)) {
+		counter_add(p->shed_timeout, 1);
+		return ERR_TIMEOUT;
 	}
-	while (job->state != JOB_ENDED)
-		pthread_cond_wait(&job->ended, &p->mutex);
+	while (failed)
+		failed = sem_wait(&job->ended);
+	return atomic_load(&job->err);
 }
 
 /* Queues a job, waits for it, and returns its result. */
 static int submit(struct passwords *p, struct job *job)
 {
-	int err = clock_condition_init(&job->ended);
+	int err = 0;
 
-	if (err)
-		return err;
+	sem_init(&job->ended, 0, 0);
 	job->queued_us = clock_mono_us();
 	pthread_mutex_lock(&p->mutex);
 	p->callers++;
 	if (p->stopping) {
-		job->err = ERR_CLOSED;
+		err = ERR_CLOSED;
 	} else if (p->waiting_count >= p->queue_max) {
 		counter_add(p->shed_queue, 1);
-		job->err = ERR_LIMIT;
+		err = ERR_LIMIT;
 	} else {
 		TAILQ_INSERT_TAIL(&p->waiting, job, link);
+		job->queued = true;
 		p->waiting_count++;
 		gauge_set(p->depth, p->waiting_count);
-		pthread_cond_signal(&p->work);
-		await(p, job);
 	}
+	pthread_mutex_unlock(&p->mutex);
+	if (!err) {
+		pthread_cond_signal(&p->work);
+		err = await(p, job);
+	}
+	pthread_mutex_lock(&p->mutex);
 	if (--p->callers == 0)
 		pthread_cond_signal(&p->left);
 	pthread_mutex_unlock(&p->mutex);
-	pthread_cond_destroy(&job->ended);
-	return job->err;
+	sem_destroy(&job->ended);
+	return err;
 }
 
 int password_verify(struct passwords *passwords, const char *stored, const char *password,
