@@ -113,10 +113,12 @@
 #define LIMIT_EVENT_DATA      (96 << 10) /* bytes of an event's data: 413 above, whatever http.body_bytes says */
 
 /* store */
-#define LIMIT_COMMIT_JOBS	  256	     /* jobs in one transaction; the rest wait for the next */
-#define LIMIT_COMMIT_QUEUE	  16384	     /* jobs waiting; more are refused with ERR_LIMIT */
-#define LIMIT_DB_STATEMENTS	  128	     /* prepared statements that one connection keeps */
-#define LIMIT_DB_BUSY_MS	  250	     /* wait for a lock of another process before an operation fails as busy */
+#define LIMIT_COMMIT_JOBS	  256	/* jobs in one transaction; the rest wait for the next */
+#define LIMIT_COMMIT_QUEUE	  16384 /* jobs waiting; more are refused with ERR_LIMIT */
+#define LIMIT_DB_STATEMENTS	  128	/* prepared statements that one connection keeps */
+#define LIMIT_DB_READER_KIB	  128	/* pages that a reader keeps; the kernel keeps the rest */
+#define LIMIT_DB_FIRST_PAGES	  10	/* that a connection makes at once: a look-up by an index takes six to eight */
+#define LIMIT_DB_BUSY_MS	  250	/* wait for a lock of another process before an operation fails as busy */
 #define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
 #define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
 #define LIMIT_COMMIT_COMPANY_MS	  20   /* a job that nobody waits for waits that long for others to share its sync */

@@ -191,29 +191,54 @@ static void assert_parameters(sqlite3_stmt *handle)
 	}
 }
 
+/*
+ * A reader's first statement is where it reads the schema; its cache is bounded here because that does, too. What other threads
+ * commit empties the cache, so a large one would be of use only while nobody writes, to each of some eighty connections.
+ */
+static int bound_cache(struct db *db)
+{
+	char pragma[40];
+
+	if (db->mode == DB_WRITER || db->count > 0)
+		return 0;
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size=-%d", LIMIT_DB_READER_KIB);
+	return db_execute(db, pragma);
+}
+
+static int make_statement(struct db *db, const char *sql, struct db_statement **ret_statement)
+{
+	struct db_statement *s = &db->statements[db->count];
+	const char *rest = NULL;
+
+	if (db->count == LIMIT_DB_STATEMENTS) {
+		db->code = SQLITE_ERROR;
+		snprintf(db->message, sizeof(db->message), "more than %d statements", LIMIT_DB_STATEMENTS);
+		return ERR_LIMIT;
+	}
+	int err = bound_cache(db);
+	if (err != 0)
+		return err;
+	int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle, &rest);
+	if (code != SQLITE_OK)
+		return sqlite_fail(db, code);
+	assert(s->handle != NULL && *rest == '\0');
+	assert_parameters(s->handle);
+	s->db = db;
+	db->texts[db->count++] = sql;
+	*ret_statement = s;
+	return 0;
+}
+
 int db_prepare(struct db *db, const char *sql, struct db_statement **ret_statement)
 {
 	struct db_statement *s = NULL;
-	const char *rest = NULL;
 
 	for (size_t i = 0; i < db->count && s == NULL; i++)
 		if (db->texts[i] == sql)
 			s = &db->statements[i];
-	if (s == NULL) {
-		if (db->count == LIMIT_DB_STATEMENTS) {
-			db->code = SQLITE_ERROR;
-			snprintf(db->message, sizeof(db->message), "more than %d statements", LIMIT_DB_STATEMENTS);
-			return ERR_LIMIT;
-		}
-		s = &db->statements[db->count];
-		int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle, &rest);
-		if (code != SQLITE_OK)
-			return sqlite_fail(db, code);
-		assert(s->handle != NULL && *rest == '\0');
-		assert_parameters(s->handle);
-		s->db = db;
-		db->texts[db->count++] = sql;
-	}
+	int err = s == NULL ? make_statement(db, sql, &s) : 0;
+	if (err != 0)
+		return err;
 	assert(!s->in_use);
 	s->in_use = true;
 	s->err = 0;

@@ -85,7 +85,7 @@ static int configure(struct db *db)
 		{SQLITE_DBCONFIG_DQS_DML, 0}, /* "name" is a column and never a text, as in other engines */
 		{SQLITE_DBCONFIG_DQS_DDL, 0},
 	};
-	char pragmas[320];
+	char pragmas[80];
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]) && code == SQLITE_OK; i++)
@@ -103,13 +103,15 @@ static int configure(struct db *db)
 	 * Temporary tables in memory: no copy of a row in a world-readable folder. What is deleted is overwritten (retired keys, hashes that
 	 * were replaced): Debian's SQLite is built so, others are not. Frames of the log are overwritten in their turn.
 	 */
-	snprintf(pragmas, sizeof(pragmas),
-		"PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
-		"PRAGMA recursive_triggers=ON; PRAGMA secure_delete=ON; PRAGMA journal_size_limit=%d; PRAGMA "
-		"query_only=%s",
-		LIMIT_DB_WAL, db->mode == DB_WRITER ? "OFF" : "ON");
-	int err = db_execute(db, pragmas);
-	if (err != 0 || db->mode == DB_READER)
+	int err = db_execute(db, "PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY;"
+				 "PRAGMA recursive_triggers=ON; PRAGMA secure_delete=ON");
+	/* nothing here that reads the schema: at the start that took more time than all else, once for each request thread */
+	if (err == 0 && db->mode == DB_READER)
+		return db_execute(db, "PRAGMA query_only=ON");
+	snprintf(pragmas, sizeof(pragmas), "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=%d", LIMIT_DB_WAL);
+	if (err == 0)
+		err = db_execute(db, pragmas);
+	if (err != 0)
 		return err;
 	err = use_wal(db);
 	if (err == 0)
@@ -122,6 +124,17 @@ static int configure(struct db *db)
 	if (err == 0)
 		db_finish(rollback);
 	return err;
+}
+
+/*
+ * Memory statistics cost a process-wide lock at each allocation; and each connection has its first pages made in one piece,
+ * all of it touched: 20 pages, if not told otherwise. The writer is opened first, before there are threads; once SQLite
+ * runs, this is refused and changes nothing.
+ */
+static void configure_process(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	(void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, LIMIT_DB_FIRST_PAGES);
 }
 
 static int open_file(const char *path, enum db_mode mode, struct db **ret_db, char ret_why[DB_MESSAGE_SIZE])
@@ -173,12 +186,8 @@ int db_open_why(const char *url, enum db_mode mode, struct db **ret_db, char ret
 		snprintf(ret_why, DB_MESSAGE_SIZE, "a store is written sqlite:PATH");
 		return err;
 	}
-	/*
-	 * Memory statistics cost a process-wide lock at each allocation. The writer is opened first, before
-	 * there are threads; once SQLite runs, this is refused and changes nothing.
-	 */
 	if (mode == DB_WRITER)
-		(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+		configure_process();
 	return open_file(path, mode, ret_db, ret_why);
 }
 
