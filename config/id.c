@@ -1,9 +1,13 @@
 #include "config/id.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
 enum { TIME_BITS = 48, ID_BYTES = TIME_BITS / 8 + ID_RANDOM };
+
+/* Bytes of one system call: some fifty ids. */
+enum { STOCK = 512 };
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -31,11 +35,27 @@ static void write_id(char ret_id[ID_SIZE], int64_t now_ms, const unsigned char r
 	ret_id[ID_LENGTH] = '\0';
 }
 
+void id_random(void *ret_bytes, size_t len)
+{
+	static _Thread_local struct {
+		unsigned char bytes[STOCK];
+		size_t left;
+	} stock;
+
+	assert(len <= ID_RANDOM_MAX);
+	if (stock.left < len) {
+		randombytes_buf(stock.bytes, sizeof(stock.bytes));
+		stock.left = STOCK;
+	}
+	memcpy(ret_bytes, stock.bytes + STOCK - stock.left, len);
+	stock.left -= len;
+}
+
 void id_new(char ret_id[ID_SIZE], int64_t now_ms)
 {
 	unsigned char random[ID_RANDOM];
 
-	randombytes_buf(random, sizeof(random));
+	id_random(random, sizeof(random));
 	write_id(ret_id, now_ms, random);
 }
 

@@ -8,11 +8,20 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { ID_LENGTH = 26, ID_SIZE = ID_LENGTH + 1, ID_RANDOM = 10 };
 
 void id_new(char ret_id[ID_SIZE], int64_t now_ms);
+
+/*
+ * Random bytes for what must be unique and is no secret: ids and spans. From a stock of the thread's own, as a system
+ * call for each costs more than all else of an id; what has been handed out stays in it until it is filled anew, so
+ * secrets are made with randombytes_buf. A process that forks would hand them out twice: this one does not. At most ID_RANDOM_MAX.
+ */
+enum { ID_RANDOM_MAX = 64 };
+void id_random(void *ret_bytes, size_t len);
 
 /*
  * Ids that are many and no secret, such as a request's: one random start, counted up from there (the specification's

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/id.h"
+
 /* 2.2 of the specification: version "-" trace-id "-" parent-id "-" trace-flags */
 enum { VERSION_AT = 0, TRACE_AT = 3, SPAN_AT = 36, FLAGS_AT = 53, LENGTH = 55 };
 enum { TRACE_BYTES = 16, SPAN_BYTES = 8 };
@@ -48,7 +50,7 @@ static void random_hex(char *ret_text, size_t size, size_t bytes)
 	unsigned char random[TRACE_BYTES];
 
 	do {
-		randombytes_buf(random, bytes);
+		id_random(random, bytes);
 	} while (sodium_is_zero(random, bytes));
 	sodium_bin2hex(ret_text, size, random, bytes);
 }
