@@ -88,13 +88,28 @@ void buf_reset(struct buf *b)
 		b->data[0] = '\0';
 }
 
-void buf_append(struct buf *b, const void *bytes, size_t len)
+void buf_reserve(struct buf *b, size_t extra)
 {
-	if (!len || !reserve(b, len))
-		return;
-	memcpy(b->data + b->len, bytes, len);
+	if (reserve(b, extra))
+		b->data[b->len] = '\0';
+}
+
+char *buf_extend(struct buf *b, size_t len)
+{
+	if (!reserve(b, len))
+		return NULL;
+	char *place = b->data + b->len;
 	b->len += len;
 	b->data[b->len] = '\0';
+	return place;
+}
+
+void buf_append(struct buf *b, const void *bytes, size_t len)
+{
+	char *place = len ? buf_extend(b, len) : NULL;
+
+	if (place)
+		memcpy(place, bytes, len);
 }
 
 void buf_append_text(struct buf *b, const char *text)

@@ -32,7 +32,14 @@ void buf_release(struct buf *b);
 /* Forgets content and error, keeps the memory. */
 void buf_reset(struct buf *b);
 
+/* Room for so many more bytes at once, where a builder knows what is to come. */
+void buf_reserve(struct buf *b, size_t extra);
 void buf_append(struct buf *b, const void *bytes, size_t len);
+/*
+ * Appends `len` bytes for the caller to write where it returns, before anything else is done with `b`: what an encoder
+ * writes needs no copy. NULL after an error.
+ */
+char *buf_extend(struct buf *b, size_t len);
 void buf_append_text(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));

@@ -66,6 +66,7 @@
 #define LIMIT_BREACH_REPLY	  (256 << 10) /* bytes of a range; the answer is then taken for none */
 #define LIMIT_HASH_THREADS	  256	      /* hash threads, whatever password.slots says */
 #define LIMIT_TOKEN		  4096	      /* bytes of a compact JWS that is looked at */
+#define LIMIT_TOKEN_ANSWER	  (8 << 10)   /* bytes of an answer that hands tokens over */
 #define LIMIT_TOKEN_SKEW_S	  60	      /* seconds by which a token may have been issued in our future */
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */

@@ -20,6 +20,7 @@
 #include "server/password/password.h"
 #include "server/password/policy.h"
 #include "server/token/keys.h"
+#include "server/token/token.h"
 
 struct app {
 	const struct config *config;
@@ -31,6 +32,7 @@ struct app {
 	struct policy *policy;
 	struct throttle *throttle;
 	struct keys *keys;
+	struct token_issuer issuer;
 	struct link_maker links;
 	char *openapi; /* the document, rendered */
 	struct pages pages;

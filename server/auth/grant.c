@@ -7,6 +7,7 @@
 #include "config/log.h"
 #include "server/app.h"
 #include "server/auth/refresh_cookie.h"
+#include "server/auth/token_answer.h"
 
 void grant_init(struct grant *grant, struct app *app)
 {
@@ -60,9 +61,9 @@ int grant_prepare(struct grant *grant, const struct user *user, const struct ori
 	};
 	memcpy(grant->claims.subject, user->public_id, sizeof(grant->claims.subject));
 	id_new(grant->claims.token_id, wall_ms);
-	refresh_token_make(keys_secret(grant->app->keys, SECRET_REFRESH), grant->session.id, grant->session.generation,
-		grant->refresh_token);
-	return token_issue(config, keys_current(grant->app->keys), &grant->claims, &grant->access_token);
+	refresh_token_make(
+		keys_refresh(grant->app->keys), grant->session.id, grant->session.generation, grant->refresh_token);
+	return token_issue(&grant->app->issuer, keys_current(grant->app->keys), &grant->claims, &grant->access_token);
 }
 
 int grant_write(struct db *writer, const struct grant *grant)
@@ -93,24 +94,39 @@ static int64_t life_ms(const struct grant *grant)
 	return grant->session.expires_ms - grant->session.created_ms;
 }
 
+/* The only texts in it that others have chosen. */
+static char *render_user(const struct user *user)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s?}", "id", user->public_id, "username", user->username, "email",
+		user->email[0] ? user->email : NULL);
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
 int grant_render(struct grant *grant, const json_t *body, const char *event_id)
 {
-	const struct user *user = grant->user;
-	const char *email = user->email[0] ? user->email : NULL;
 	bool cookie = refresh_cookie_wanted(grant->app->config, body);
-	json_t *answer = json_pack("{s:s, s:s, s:I, s:s*, s:I, s:{s:s, s:s, s:s?}, s:s}", "access_token",
-		grant->access_token.data, "token_type", "Bearer", "expires_in",
-		(json_int_t)(grant->claims.expires_s - grant->claims.issued_s), "refresh_token",
-		cookie ? NULL : grant->refresh_token, "refresh_expires_in", (json_int_t)(life_ms(grant) / 1000), "user",
-		"id", user->public_id, "username", user->username, "email", email, "event_id", event_id);
-	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	const struct token_answer tokens = {
+		.access_token = grant->access_token.data,
+		.refresh_token = cookie ? NULL : grant->refresh_token,
+		.expires_in_s = grant->claims.expires_s - grant->claims.issued_s,
+		.refresh_expires_in_s = life_ms(grant) / 1000,
+	};
+	char *user = render_user(grant->user);
+	struct buf text;
 
-	json_decref(answer);
-	if (!text)
+	if (!user)
 		return ERR_MEMORY;
-	grant->answer = text;
+	buf_init_secret(&text, LIMIT_TOKEN_ANSWER);
+	token_answer_begin(&text, &tokens);
+	buf_printf(&text, ",\"user\":%s,\"event_id\":\"%s\"}", user, event_id);
+	free(user);
+	grant->answer = buf_steal(&text);
 	grant->cookie = cookie;
-	return 0;
+	buf_release(&text);
+	return grant->answer ? 0 : ERR_MEMORY;
 }
 
 void grant_answer(struct grant *grant, struct exchange *x, const char *event_id)

@@ -72,7 +72,7 @@ static int describe(struct request_thread *thread, const char *token, json_t **r
 		return err;
 	if (!err)
 		return describe_access(thread, &claims, ret_answer);
-	if (refresh_token_read(keys_secret(app->keys, SECRET_REFRESH), token, &session_id, &generation) == 0)
+	if (refresh_token_read(keys_refresh(app->keys), token, &session_id, &generation) == 0)
 		return describe_refresh(thread, session_id, generation, ret_answer);
 	return ERR_NOT_FOUND;
 }

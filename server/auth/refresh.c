@@ -20,6 +20,7 @@
 #include "server/app.h"
 #include "server/auth/refresh_cookie.h"
 #include "server/auth/throttle.h"
+#include "server/auth/token_answer.h"
 #include "server/auth/work.h"
 #include "server/token/token.h"
 
@@ -90,10 +91,9 @@ static int take_token(struct refreshing *r)
 static int read_token(struct refreshing *r)
 {
 	const struct config *config = r->app->config;
-	const unsigned char *secret = keys_secret(r->app->keys, SECRET_REFRESH);
 	struct throttle_ticket ticket;
 
-	if (refresh_token_read(secret, r->token, &r->claim.id, &r->claim.generation) == 0) {
+	if (refresh_token_read(keys_refresh(r->app->keys), r->token, &r->claim.id, &r->claim.generation) == 0) {
 		r->claim.now_ms = clock_now_ms();
 		r->claim.grace_ms = config->token.refresh_grace_ms;
 		r->claim.ttl_ms = config->token.refresh_ttl_ms;
@@ -169,30 +169,34 @@ static int issue(const struct refreshing *r, struct buf *out, int64_t *ret_expir
 	memcpy(claims.subject, r->result.public_id, sizeof(claims.subject));
 	id_new(claims.token_id, wall_ms);
 	*ret_expires_in_s = claims.expires_s - claims.issued_s;
-	return token_issue(config, keys_current(r->app->keys), &claims, out);
+	return token_issue(&r->app->issuer, keys_current(r->app->keys), &claims, out);
 }
 
 /* Should it fail, the client comes again within the grace. */
 static void answer(struct refreshing *r)
 {
 	const int64_t left_ms = r->result.expires_ms - r->claim.now_ms;
-	char child[REFRESH_TOKEN_SIZE];
-	struct buf access_token;
-	int64_t expires_in_s = 0;
+	char child[REFRESH_TOKEN_SIZE], *body = NULL;
+	struct token_answer tokens = {.refresh_expires_in_s = left_ms / 1000};
+	struct buf access_token, text;
 
 	buf_init(&access_token, LIMIT_TOKEN);
-	if (issue(r, &access_token, &expires_in_s) != 0) {
-		unavailable(r);
-		goto done;
+	buf_init_secret(&text, LIMIT_TOKEN_ANSWER);
+	if (issue(r, &access_token, &tokens.expires_in_s) == 0) {
+		refresh_token_make(keys_refresh(r->app->keys), r->claim.id, r->result.generation, child);
+		tokens.access_token = access_token.data;
+		tokens.refresh_token = r->cookie ? NULL : child;
+		token_answer_begin(&text, &tokens);
+		buf_append_text(&text, "}");
+		body = buf_steal(&text);
 	}
-	refresh_token_make(keys_secret(r->app->keys, SECRET_REFRESH), r->claim.id, r->result.generation, child);
-	if (r->cookie)
+	if (body && r->cookie)
 		refresh_cookie_set(r->x, r->app->config, child, left_ms);
-	exchange_answer_json(r->x, 200,
-		json_pack("{s:s, s:s, s:I, s:s*, s:I}", "access_token", access_token.data, "token_type", "Bearer",
-			"expires_in", (json_int_t)expires_in_s, "refresh_token", r->cookie ? NULL : child,
-			"refresh_expires_in", (json_int_t)(left_ms / 1000)));
-done:
+	if (body)
+		exchange_answer_text(r->x, 200, body);
+	else
+		unavailable(r);
+	buf_release(&text);
 	buf_release(&access_token);
 }
 

@@ -203,6 +203,9 @@ static int start(struct service *service)
 	err = policy_new(app->config, app->metrics, &app->policy, why);
 	if (err != 0)
 		return failed("the rules for passwords can't be set up", why[0] != '\0' ? why : err_text(err));
+	err = token_issuer_init(&app->issuer, app->config);
+	if (err != 0)
+		return failed("tokens can't be made", err_text(err));
 	err = openapi_render(app->config, &app->openapi);
 	if (err != 0)
 		return failed("the API's description can't be made", err_text(err));
@@ -338,6 +341,7 @@ static void stop(struct service *service)
 	throttle_free(app->throttle);
 	policy_free(app->policy);
 	pages_release(&app->pages);
+	token_issuer_release(&app->issuer);
 	keys_free(app->keys);
 	store_close(app->store);
 	metrics_free(app->metrics);

@@ -15,6 +15,7 @@
 #include "config/limits.h"
 #include "server/token/key_rows.h"
 #include "server/token/secrets.h"
+#include "server/token/token.h"
 
 struct ring {
 	struct key_set set;
@@ -26,6 +27,7 @@ struct keys {
 	_Atomic(struct ring *) ring; /* the latest */
 	pthread_mutex_t reload;	     /* held by the one that replaces it */
 	unsigned char secrets[SECRET_COUNT][SECRET_BYTES];
+	struct refresh_key refresh;
 };
 
 static struct keys *keys_new(enum token_alg alg)
@@ -88,11 +90,13 @@ int keys_load(struct db *writer, enum token_alg alg, int64_t now_ms, struct keys
 		else
 			db_rollback(writer);
 	}
-	if (err)
+	if (err) {
 		keys_free(keys);
-	else
-		*ret_keys = keys;
-	return err;
+		return err;
+	}
+	refresh_key_init(&keys->refresh, keys->secrets[SECRET_REFRESH]);
+	*ret_keys = keys;
+	return 0;
 }
 
 int keys_read(struct db *db, enum token_alg alg, int64_t now_ms, struct keys **ret_keys)
@@ -194,6 +198,7 @@ void keys_free(struct keys *keys)
 	}
 	pthread_mutex_destroy(&keys->reload);
 	sodium_memzero(keys->secrets, sizeof(keys->secrets));
+	sodium_memzero(&keys->refresh, sizeof(keys->refresh));
 	free(keys);
 }
 
@@ -258,4 +263,9 @@ int keys_jwks(const struct keys *keys, int64_t now_ms, struct buf *out)
 const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret)
 {
 	return keys->secrets[secret];
+}
+
+const struct refresh_key *keys_refresh(const struct keys *keys)
+{
+	return &keys->refresh;
 }

@@ -20,6 +20,7 @@
 #include "config/options.h"
 
 struct keys;
+struct refresh_key; /* token.h */
 struct signing_key;
 
 /* Loads all; makes what is missing for `alg` (writes: before the committer starts). */
@@ -62,7 +63,7 @@ int keys_jwks(const struct keys *keys, int64_t now_ms, struct buf *out) MUST_CHE
 
 /* The server's own secret keys, 32 bytes each, one for each use (NIST SP 800-57 part 1, 5.2). Made at first start. */
 enum server_secret {
-	SECRET_REFRESH, /* refresh tokens */
+	SECRET_REFRESH, /* refresh tokens: keys_refresh */
 	SECRET_LINK,	/* links in mails */
 	SECRET_LOGIN,	/* what stands between the two steps of a login */
 	SECRET_TOTP,	/* encrypts second factors at rest */
@@ -70,5 +71,7 @@ enum server_secret {
 	SECRET_COUNT
 };
 const unsigned char *keys_secret(const struct keys *keys, enum server_secret secret);
+/* The one of refresh tokens, made ready. Only of what keys_load has loaded. */
+const struct refresh_key *keys_refresh(const struct keys *keys);
 
 #endif

@@ -1,13 +1,22 @@
 #include "server/token/signing_key.h"
 
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	HEADER_TEXT = sizeof("{\"alg\":\"EdDSA\",\"typ\":\"" TOKEN_TYPE "\",\"kid\":\"\"}") + KEY_ID_SIZE,
+	HEADER_SIZE = sodium_base64_ENCODED_LEN(HEADER_TEXT, sodium_base64_VARIANT_URLSAFE_NO_PADDING) + 1,
+};
 
 struct signing_key {
 	const struct key_kind *kind;
 	void *state;
 	char *jwk;
 	char id[KEY_ID_SIZE];
+	char header[HEADER_SIZE];
 };
 
 static const struct key_kind *const kinds[] = {
@@ -49,6 +58,19 @@ static char *render_jwk(json_t *jwk, const char *kid, enum token_alg alg)
 	return json_dumps(jwk, JSON_COMPACT);
 }
 
+/* Neither the names of algorithms nor base64url have a character that JSON escapes. */
+static void render_header(const char *kid, enum token_alg alg, char ret_header[HEADER_SIZE])
+{
+	char text[HEADER_TEXT];
+	int len = snprintf(text, sizeof(text), "{\"alg\":\"%s\",\"typ\":\"" TOKEN_TYPE "\",\"kid\":\"%s\"}",
+		token_alg_text(alg), kid);
+
+	assert(len > 0 && (size_t)len < sizeof(text));
+	sodium_bin2base64(ret_header, HEADER_SIZE - 1, (const unsigned char *)text, (size_t)len,
+		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	memcpy(ret_header + strlen(ret_header), ".", 2);
+}
+
 /* Owns `state` whatever comes of it. */
 static int wrap(const struct key_kind *kind, void *state, struct signing_key **ret_key)
 {
@@ -68,6 +90,7 @@ static int wrap(const struct key_kind *kind, void *state, struct signing_key **r
 		free(key);
 		return err;
 	}
+	render_header(key->id, kind->alg, key->header);
 	key->kind = kind;
 	key->state = state;
 	*ret_key = key;
@@ -102,6 +125,11 @@ void signing_key_free(struct signing_key *key)
 int signing_key_store(const struct signing_key *key, struct buf *out)
 {
 	return key->kind->store(key->state, out);
+}
+
+const char *signing_key_header(const struct signing_key *key)
+{
+	return key->header;
 }
 
 const char *signing_key_jwk(const struct signing_key *key)

@@ -15,6 +15,8 @@
 
 enum { KEY_ID_SIZE = 44, PRIVATE_KEY_MAX = 8192 };
 
+#define TOKEN_TYPE "at+jwt" /* RFC 9068 2.1 */
+
 struct key_kind {
 	enum token_alg alg;
 	/* A new key, or one from what `store` wrote; ERR_CRYPTO: not such a key. */
@@ -42,6 +44,8 @@ void signing_key_free(struct signing_key *key); /* NULL is fine; wipes */
 /* Appends what signing_key_parse reads. Secret. */
 int signing_key_store(const struct signing_key *key, struct buf *out) MUST_CHECK;
 
+/* The JOSE header of the access tokens that it signs, in base64url with the dot behind; lives as long as the key. */
+const char *signing_key_header(const struct signing_key *key);
 /* The public JWK with kid, alg and use as JSON text, compact; lives as long as the key. */
 const char *signing_key_jwk(const struct signing_key *key);
 /*

@@ -5,6 +5,7 @@
  */
 #include "server/token/token.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <sodium.h>
@@ -15,56 +16,77 @@
 #include "config/base64.h"
 #include "config/json_text.h"
 #include "config/limits.h"
+#include "server/token/signing_key.h"
 
-static const char token_type[] = "at+jwt"; /* RFC 9068 2.1 */
 static const char admin_scope[] = "admin";
+
+enum { OWN_CLAIMS = 320 }; /* bytes of those that each token has of its own, and of what is left of the common ones */
+
+int token_issuer_init(struct token_issuer *issuer, const struct config *config)
+{
+	/* texts of the configuration, so escaped by jansson; the closing brace makes room for a comma */
+	json_t *common = json_pack("{s:s, s:s, s:s}", "iss", config->token.issuer, "aud", config->token.audience,
+		"client_id", config->token.audience);
+	char *text = common ? json_dumps(common, JSON_COMPACT) : NULL;
+	size_t len = text ? strlen(text) : 0, whole = len - len % 3;
+
+	json_decref(common);
+	if (!text)
+		return ERR_MEMORY;
+	text[len - 1] = ',';
+	*issuer = (struct token_issuer){.len = whole / 3 * 4};
+	memcpy(issuer->rest, text + whole, len - whole);
+	issuer->encoded = malloc(issuer->len + 1);
+	if (issuer->encoded)
+		sodium_bin2base64(issuer->encoded, issuer->len + 1, (const unsigned char *)text, whole,
+			sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	free(text);
+	return issuer->encoded ? 0 : ERR_MEMORY;
+}
+
+void token_issuer_release(struct token_issuer *issuer)
+{
+	free(issuer->encoded);
+	issuer->encoded = NULL;
+}
 
 static void append_base64url(struct buf *out, const void *bytes, size_t len)
 {
-	char text[sodium_base64_ENCODED_LEN(LIMIT_TOKEN, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+	size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	char *place = buf_extend(out, size - 1);
 
-	if (len > LIMIT_TOKEN) {
-		/* more than a token may have: verification would refuse it */
-		out->err = out->err ? out->err : ERR_LIMIT;
-		return;
-	}
-	sodium_bin2base64(text, sizeof(text), bytes, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	buf_append_text(out, text);
+	if (place)
+		sodium_bin2base64(place, size, bytes, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
-/* Takes over `json`; NULL means no memory. */
-static int append_json(struct buf *out, json_t *json)
+/* The claims after the common ones: ids and numbers, in which JSON escapes nothing. */
+static int append_own(struct buf *out, const struct token_issuer *issuer, const struct token_claims *claims)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	char text[OWN_CLAIMS];
+	int len = snprintf(text, sizeof(text),
+		"%s\"sub\":\"%s\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"%s\",\"sid\":\"%lld\"%s%s%s}", issuer->rest,
+		claims->subject, (long long)claims->expires_s, (long long)claims->issued_s, claims->token_id,
+		(long long)claims->session_id, claims->admin ? ",\"scope\":\"" : "", claims->admin ? admin_scope : "",
+		claims->admin ? "\"" : "");
 
-	json_decref(json);
-	if (!text)
-		return ERR_MEMORY;
-	append_base64url(out, text, strlen(text));
-	free(text);
+	assert(len > 0 && (size_t)len < sizeof(text));
+	append_base64url(out, text, (size_t)len);
 	return buf_error(out);
 }
 
-int token_issue(
-	const struct config *config, const struct signing_key *key, const struct token_claims *claims, struct buf *out)
+int token_issue(const struct token_issuer *issuer, const struct signing_key *key, const struct token_claims *claims,
+	struct buf *out)
 {
 	unsigned char signature[SIGNATURE_MAX];
 	size_t signature_len = 0;
 	size_t start = out->len;
-	char session[24];
 	int err;
 
-	(void)snprintf(session, sizeof(session), "%lld", (long long)claims->session_id);
-	err = append_json(out, json_pack("{s:s, s:s, s:s}", "alg", token_alg_text(signing_key_alg(key)), "typ",
-				       token_type, "kid", signing_key_id(key)));
-	if (err)
-		return err;
-	buf_append_text(out, ".");
-	err = append_json(
-		out, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s*}", "iss", config->token.issuer, "sub",
-			     claims->subject, "aud", config->token.audience, "client_id", config->token.audience, "exp",
-			     (json_int_t)claims->expires_s, "iat", (json_int_t)claims->issued_s, "jti",
-			     claims->token_id, "sid", session, "scope", claims->admin ? admin_scope : NULL));
+	if (!id_valid(claims->subject) || !id_valid(claims->token_id))
+		return ERR_INVALID;
+	buf_append_text(out, signing_key_header(key));
+	buf_append(out, issuer->encoded, issuer->len);
+	err = append_own(out, issuer, claims);
 	if (err)
 		return err;
 	err = signing_key_sign(key, out->data + start, out->len - start, signature, &signature_len);
@@ -72,6 +94,9 @@ int token_issue(
 		return err;
 	buf_append_text(out, ".");
 	append_base64url(out, signature, signature_len);
+	/* more than a token may have: verification would refuse it */
+	if (!buf_error(out) && out->len - start > LIMIT_TOKEN)
+		return ERR_LIMIT;
 	return buf_error(out);
 }
 
@@ -157,7 +182,7 @@ static const char *check_header(
 		why = "the header lacks alg, typ or kid";
 	else if (json_object_size(header) != 3)
 		why = "the header has members other than alg, typ and kid";
-	else if (!text_is(header, "typ", token_type))
+	else if (!text_is(header, "typ", TOKEN_TYPE))
 		why = "typ is not at+jwt";
 	else if (!(key = keys_find(keys, text_member(header, "kid"), now_s * 1000)))
 		why = "kid names no key";

@@ -9,6 +9,7 @@
 #ifndef TOKENFIRST_SERVER_TOKEN_TOKEN_H
 #define TOKENFIRST_SERVER_TOKEN_TOKEN_H
 
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,8 +30,22 @@ struct token_claims {
 	bool admin;
 };
 
-/* iss, aud from the configuration; appends the token. */
-int token_issue(const struct config *config, const struct signing_key *key, const struct token_claims *claims,
+/*
+ * What all tokens of one configuration begin with, issuer and audience, rendered once. Constant after token_issuer_init;
+ * any thread.
+ */
+struct token_issuer {
+	char *encoded; /* base64url of the common claims as far as it goes in whole groups of three bytes */
+	size_t len;
+	char rest[4]; /* and what is left of them, fewer than three */
+};
+
+/* ERR_MEMORY. */
+int token_issuer_init(struct token_issuer *issuer, const struct config *config) MUST_CHECK;
+void token_issuer_release(struct token_issuer *issuer); /* one that is all zero is fine */
+
+/* Appends the token. ERR_LIMIT: it would be longer than LIMIT_TOKEN; ERR_INVALID: subject or token_id is no id. */
+int token_issue(const struct token_issuer *issuer, const struct signing_key *key, const struct token_claims *claims,
 	struct buf *out) MUST_CHECK;
 
 /* 0, or ERR_DENIED with `ret_why` a static text naming the rule that failed; ERR_MEMORY, which says nothing of the token. */
@@ -39,11 +54,17 @@ int token_verify(const struct config *config, const struct keys *keys, const cha
 
 enum { REFRESH_TOKEN_SIZE = 80 }; /* base64url of 8 + 8 + 32 bytes, and the NUL; some room */
 
+/* The secret of refresh tokens, made ready once: half of what an HMAC over so little takes. As secret as that is. */
+struct refresh_key {
+	crypto_auth_hmacsha512256_state state;
+};
+void refresh_key_init(struct refresh_key *key, const unsigned char secret[32]);
+
 /* DESIGN 10: no row per token; a token is recomputed from its session's id and generation. */
 void refresh_token_make(
-	const unsigned char secret[32], int64_t session_id, int64_t generation, char ret_token[REFRESH_TOKEN_SIZE]);
+	const struct refresh_key *key, int64_t session_id, int64_t generation, char ret_token[REFRESH_TOKEN_SIZE]);
 /* 0 and what the token says, or ERR_DENIED. Compares in constant time. */
 int refresh_token_read(
-	const unsigned char secret[32], const char *token, int64_t *ret_session_id, int64_t *ret_generation) MUST_CHECK;
+	const struct refresh_key *key, const char *token, int64_t *ret_session_id, int64_t *ret_generation) MUST_CHECK;
 
 #endif

@@ -18,6 +18,7 @@ enum { NOW = 1700000000, TEXT = 8192 };
 
 static struct config config = {.token = {.issuer = (char *)"https://auth.example.com", .audience = (char *)"app"}};
 static const unsigned char secret[32] = "a secret that everybody may know";
+static struct refresh_key refresh; /* of it */
 static struct keys *keys;
 
 /* The store is only where the key comes from. */
@@ -30,6 +31,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	json_text_setup();
 	clock_start();
 	fuzz_require(sodium_init() >= 0 && mkdtemp(folder) != NULL, "a place for a store");
+	refresh_key_init(&refresh, secret);
 	(void)snprintf(url, sizeof(url), "sqlite:%s/store.db", folder);
 	fuzz_require(store_open(url, &store, NULL) == 0, "a store");
 	fuzz_require(keys_load(store_writer(store), TOKEN_EDDSA, 1000, &keys) == 0, "a key");
@@ -122,8 +124,8 @@ static void try_others(const char *token)
 	char again[128];
 	int64_t id = 0, generation = 0;
 
-	if (refresh_token_read(secret, token, &id, &generation) == 0) {
-		refresh_token_make(secret, id, generation, again);
+	if (refresh_token_read(&refresh, token, &id, &generation) == 0) {
+		refresh_token_make(&refresh, id, generation, again);
 		fuzz_require(strcmp(token, again) == 0, "a refresh token has one text");
 	}
 	if (link_token_read(secret, LINK_RESET, token, &id) == 0) {
@@ -145,13 +147,13 @@ static void try_made(struct fuzz_input *input)
 	size_t at = fuzz_byte(input) % 64;
 	char change = (char)fuzz_byte(input), token[128];
 
-	refresh_token_make(secret, a, b, token);
-	fuzz_require(refresh_token_read(secret, token, &id, &generation) == 0 && id == a && generation == b,
+	refresh_token_make(&refresh, a, b, token);
+	fuzz_require(refresh_token_read(&refresh, token, &id, &generation) == 0 && id == a && generation == b,
 		"what is made is read");
 	if (token[at] != change) {
 		token[at] = change;
 		fuzz_require(
-			refresh_token_read(secret, token, &id, &generation) == ERR_DENIED, "changed, it is refused");
+			refresh_token_read(&refresh, token, &id, &generation) == ERR_DENIED, "changed, it is refused");
 	}
 	link_token_make(secret, LINK_RESET, a, token);
 	fuzz_require(link_token_read(secret, LINK_RESET, token, &id) == 0 && id == a, "what is made is read");

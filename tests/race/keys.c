@@ -22,6 +22,7 @@ enum { READERS = 4, ROTATIONS = 40, TTL_MS = 900000 };
 
 struct shared {
 	struct config config;
+	struct token_issuer issuer;
 	struct keys *keys;
 	atomic_bool enough;
 	atomic_int verified, wrong;
@@ -48,7 +49,7 @@ static bool round_trip(struct shared *shared)
 	id_new(claims.token_id, now_ms);
 	buf_init(&token, LIMIT_TOKEN);
 	buf_init(&jwks, LIMIT_JWKS);
-	good = token_issue(&shared->config, key, &claims, &token) == 0 &&
+	good = token_issue(&shared->issuer, key, &claims, &token) == 0 &&
 	       token_verify(&shared->config, shared->keys, token.data, now_ms / 1000, &read, &why) == 0 &&
 	       keys_jwks(shared->keys, now_ms, &jwks) == 0 && strstr(jwks.data, signing_key_id(key)) != NULL;
 	buf_release(&token);
@@ -88,7 +89,7 @@ int main(void)
 	json_object_seed(0);
 	clock_start();
 	scratch_make(&scratch);
-	if (store_open(scratch.url, &store, NULL) ||
+	if (store_open(scratch.url, &store, NULL) || token_issuer_init(&shared.issuer, &shared.config) ||
 		keys_load(store_writer(store), TOKEN_EDDSA, clock_now_ms(), &shared.keys))
 		fail("no store");
 	for (size_t i = 0; i < READERS; i++) {
@@ -106,6 +107,7 @@ int main(void)
 	atomic_store(&shared.enough, true);
 	for (size_t i = 0; i < READERS; i++)
 		pthread_join(readers[i], NULL);
+	token_issuer_release(&shared.issuer);
 	keys_free(shared.keys);
 	store_close(store);
 	scratch_remove(&scratch);

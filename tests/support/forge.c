@@ -36,6 +36,7 @@ char *forge_token(const struct server *server, const struct api_login *like, con
 	json_t *json = jws_part(like->access_token, 1);
 	char url[SERVER_URL], *issuer = strdup(text_of(json, "iss")), *audience = strdup(text_of(json, "aud")), *token;
 	struct config config = {.token = {.issuer = issuer, .audience = audience}};
+	struct token_issuer maker = {.encoded = NULL};
 	struct keys *keys = NULL;
 	struct db *db = NULL;
 	struct buf out;
@@ -44,9 +45,10 @@ char *forge_token(const struct server *server, const struct api_login *like, con
 	buf_init(&out, LIMIT_TOKEN);
 	(void)snprintf(url, sizeof(url), "sqlite:%s/tokenfirst.db", server_folder(server));
 	if (sodium_init() < 0 || db_open(url, DB_READER, &db) || keys_read(db, TOKEN_EDDSA, clock_now_ms(), &keys) ||
-		token_issue(&config, keys_current(keys), claims, &out))
+		token_issuer_init(&maker, &config) || token_issue(&maker, keys_current(keys), claims, &out))
 		harness_fail("no token can be made with the keys of %s", url);
 	token = buf_steal(&out);
+	token_issuer_release(&maker);
 	keys_free(keys);
 	db_close(db);
 	free(issuer);

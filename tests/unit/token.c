@@ -22,6 +22,7 @@ static char folder[64], url[128];
 static struct store *store;
 static struct config config = {.token = {.issuer = (char *)"https://auth.example.com", .audience = (char *)"app"}};
 static struct keys *keys;
+static struct token_issuer issuer;
 
 static const struct token_claims claims = {
 	.subject = "01J00000000000000000000001",
@@ -41,6 +42,7 @@ static void setup(void)
 	(void)snprintf(url, sizeof(url), "sqlite:%s/store.db", folder);
 	cr_assert_eq(store_open(url, &store, NULL), 0);
 	cr_assert_eq(keys_load(store_writer(store), TOKEN_EDDSA, 1000, &keys), 0);
+	cr_assert_eq(token_issuer_init(&issuer, &config), 0);
 }
 
 static void teardown(void)
@@ -48,6 +50,7 @@ static void teardown(void)
 	static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm", "store.db.lock"};
 	char path[128];
 
+	token_issuer_release(&issuer);
 	keys_free(keys);
 	store_close(store);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -65,7 +68,7 @@ static char *issue(const struct token_claims *what)
 	struct buf out;
 
 	buf_init(&out, LIMIT_TOKEN);
-	cr_assert_eq(token_issue(&config, keys_current(keys), what, &out), 0);
+	cr_assert_eq(token_issue(&issuer, keys_current(keys), what, &out), 0);
 	return buf_steal(&out);
 }
 
@@ -176,6 +179,49 @@ Test(token, has_the_claims_of_rfc_9068)
 	cr_expect_eq(json_object_size(json), 8);
 	json_decref(json);
 	free(token);
+}
+
+/* The common claims are encoded apart from the others: at each length, and with what JSON escapes. */
+Test(token, is_whole_whatever_the_length_of_issuer_and_audience)
+{
+	static const char *const issuers[] = {"i", "is", "iss", "https://\xc3\xa4\"\\\n/", "https://auth.example.com/"};
+	const struct config usual = config;
+
+	for (size_t i = 0; i < sizeof(issuers) / sizeof(issuers[0]); i++) {
+		struct token_claims admin = claims;
+		char *token;
+
+		admin.admin = true;
+		config.token.issuer = (char *)(uintptr_t)issuers[i];
+		token_issuer_release(&issuer);
+		cr_assert_eq(token_issuer_init(&issuer, &config), 0);
+		token = issue(i % 2 ? &claims : &admin);
+		cr_expect_str_eq(verdict(token), "", "%s: %s", issuers[i], verdict(token));
+		free(token);
+	}
+	config = usual;
+}
+
+Test(token, what_could_not_be_verified_is_not_issued)
+{
+	char name[LIMIT_TOKEN];
+	const struct config usual = config;
+	struct token_claims broken = claims;
+	struct buf out;
+
+	buf_init(&out, (size_t)4 * LIMIT_TOKEN);
+	(void)snprintf(broken.subject, sizeof(broken.subject), "%s", "\",\"scope\":\"admin\",\"sub\":\"");
+	cr_expect_eq(token_issue(&issuer, keys_current(keys), &broken, &out), ERR_INVALID);
+	cr_expect_eq(out.len, 0);
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	config.token.issuer = name;
+	token_issuer_release(&issuer);
+	cr_assert_eq(token_issuer_init(&issuer, &config), 0);
+	cr_expect_eq(token_issue(&issuer, keys_current(keys), &claims, &out), ERR_LIMIT);
+	buf_release(&out);
+	config = usual;
 }
 
 Test(token, lives_until_exp)
