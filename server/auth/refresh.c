@@ -1,12 +1,12 @@
 /*
- * Nearly all refreshes are of the current generation: one look by this thread's reader, one step in the committer's
- * next transaction, one signature. No event, no audit row.
+ * Nearly all refreshes are of the current generation: one step in the committer's next transaction, which reads,
+ * judges and writes; one signature. No event, no audit row.
  *
- * The look decides what needs no step: a repeat within the grace is answered from what is committed (whoever rotates
- * meanwhile comes after it), and what is dead stays dead. A reuse takes a unit of work, which is planned before its
- * transaction, so it is judged again in there; a step that finds one where the look did not writes nothing and takes
- * the same way. Time stands still for the whole request, so the second judgement can only agree or find that the
- * session has ended meanwhile.
+ * A claim that the step does not rotate has written nothing: a repeat within the grace is answered from what the step
+ * saw, which is durable by then, and what is dead stays dead. A reuse takes a unit of work, which is planned before its
+ * transaction, so it is judged again in there. Where the store can't be written, what needs no writing is
+ * answered all the same, by a look at what is committed. Time stands still for the whole request, so a later judgement
+ * can only agree or find that the session has ended meanwhile.
  */
 #include "server/auth/refresh.h"
 
@@ -113,12 +113,13 @@ static int write_step(struct db *writer, void *arg)
 	return sessions_refresh(writer, &r->claim, &r->result);
 }
 
+/* ERR_*: it would rotate, and can't be written. */
 static int decide(struct refreshing *r, struct db *db)
 {
-	int err = sessions_refresh_look(db, &r->claim, &r->result);
+	int err = committer_run(r->app->committer, write_step, r);
 
-	if (!err && r->result.state == REFRESH_ROTATED)
-		err = committer_run(r->app->committer, write_step, r);
+	if (err && sessions_refresh_look(db, &r->claim, &r->result) == 0 && r->result.state != REFRESH_ROTATED)
+		err = 0;
 	return err;
 }
 
