@@ -119,16 +119,24 @@ void buf_append_text(struct buf *b, const char *text)
 
 void buf_vprintf(struct buf *b, const char *format, va_list args)
 {
+	const size_t room = b->capacity ? b->capacity - b->len : 0;
 	va_list again;
 
+	if (b->err)
+		return;
 	va_copy(again, args);
-	int len = vsnprintf(NULL, 0, format, args);
-	if (len < 0 && !b->err) {
+	/* into the room that there is, where it mostly fits: formatting twice costs twice */
+	int len = vsnprintf(room ? b->data + b->len : NULL, room, format, args);
+	const bool fits = len >= 0 && (size_t)len < room;
+	if (len < 0) {
 		b->err = ERR_LIMIT; /* longer than an int can say */
 	} else if (len > 0 && reserve(b, (size_t)len)) {
-		(void)vsnprintf(b->data + b->len, (size_t)len + 1, format, again);
+		if (!fits)
+			(void)vsnprintf(b->data + b->len, (size_t)len + 1, format, again);
 		b->len += (size_t)len;
 	}
+	if (room && b->err)
+		b->data[b->len] = '\0'; /* what was left out has been written behind it */
 	va_end(again);
 }
 

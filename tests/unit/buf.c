@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/buf.h"
 
@@ -94,5 +95,36 @@ Test(buf, an_unbounded_one_does_not_overflow)
 	buf_init(&b, 0);
 	buf_append(&b, "x", 1);
 	cr_assert_eq(buf_error(&b), ERR_LIMIT);
+	buf_release(&b);
+}
+
+/* A text is tried in the room that there is; what does not fit must leave no trace, and what just fits be whole. */
+Test(buf, prints_at_every_distance_from_the_end_of_its_room)
+{
+	char expected[300];
+
+	for (size_t before = 0; before < 140; before++) {
+		struct buf b;
+		buf_init(&b, 200);
+		memset(expected, 'x', before);
+		expected[before] = '\0';
+		buf_append(&b, expected, before);
+		buf_printf(&b, "%s-%d", "0123456789012345678901234567890123456789", 42);
+		strcat(expected, "0123456789012345678901234567890123456789-42");
+		cr_assert_str_eq(b.data, expected);
+		cr_assert_eq(b.len, strlen(expected));
+		buf_release(&b);
+	}
+}
+
+Test(buf, what_is_beyond_its_maximum_is_not_printed_in_part)
+{
+	struct buf b;
+	buf_init(&b, 10);
+	buf_append_text(&b, "12345678");
+	buf_printf(&b, "%s", "9ab");
+	cr_assert_eq(buf_error(&b), ERR_LIMIT);
+	cr_assert_str_eq(b.data, "12345678");
+	cr_assert_eq(b.len, 8);
 	buf_release(&b);
 }
