@@ -1,5 +1,5 @@
 /*
- * JSON as it comes in: jansson's reader, made safe for want of memory.
+ * JSON as it comes in: jansson's reader, made safe for want of memory. And a text on its way out.
  *
  * jansson's lexer (2.14, lex_save in load.c) does not look at whether the buffer of a long string could grow: without memory a character
  * is left out, and what comes back is another text than was sent. So its allocations are watched, and what was read while
@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "config/buf.h"
 #include "config/err.h"
 
 /* Once, before the first thread and before the first value. What jansson frees is overwritten from then on. */
@@ -23,5 +24,11 @@ void json_text_setup(void);
  * (NULL: nobody asks); ERR_MEMORY.
  */
 int json_text_read(const char *bytes, size_t len, json_t **ret_json, json_error_t *ret_error) MUST_CHECK;
+
+/*
+ * Appends a text as a JSON string, for small objects of known shape that are written too often to be made a tree of
+ * first. 0; ERR_INVALID: it is no UTF-8; ERR_MEMORY; ERR_LIMIT. On failure nothing is appended.
+ */
+int json_text_append(struct buf *out, const char *text) MUST_CHECK;
 
 #endif

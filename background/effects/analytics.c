@@ -16,6 +16,7 @@
 
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
+#include "config/clock.h"
 
 /* What is particular to the event: its data without the members that have places of their own. NULL: no memory. */
 static json_t *properties_of(const json_t *data)
@@ -39,11 +40,11 @@ static int segment(struct request *request, const struct event *event, const cha
 	/* one of the two ids is required; an event about nobody stands for itself */
 	const char *who = *event->subject ? "userId" : "anonymousId";
 	json_t *properties = properties_of(data);
-	char time[PAYLOAD_TIME_SIZE];
+	char time[RFC3339_SIZE];
 
 	if (!properties)
 		return ERR_MEMORY;
-	payload_time(time, event->created_ms);
+	clock_rfc3339(time, event->created_ms);
 	return payload_post(
 		request, json_pack("{s:s, s:s, s:s, s:s, s:{s:s*, s:s*}, s:o}", "messageId", id, who,
 				 *event->subject ? event->subject : event->id, "event", event->type, "timestamp", time,
@@ -85,13 +86,13 @@ static int posthog(
 	struct request *request, const char *key, const struct event *event, const char *id, const json_t *data)
 {
 	json_t *properties = properties_of(data);
-	char time[PAYLOAD_TIME_SIZE], uuid[UUID_SIZE];
+	char time[RFC3339_SIZE], uuid[UUID_SIZE];
 
 	if (!properties || add_posthog_properties(properties, event, data) != 0) {
 		json_decref(properties);
 		return ERR_MEMORY;
 	}
-	payload_time(time, event->created_ms);
+	clock_rfc3339(time, event->created_ms);
 	uuid_of(uuid, id);
 	return payload_post(request, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "api_key", key, "uuid", uuid, "event",
 					     event->type, "distinct_id", *event->subject ? event->subject : event->id,
@@ -117,16 +118,17 @@ static int build(const struct effect_config *config, const struct effect_input *
 {
 	const struct event *event = input->event;
 	json_t *data;
-	int err = payload_data(event, &data, ret_why);
+	int err;
 
+	if (effect_speaks(config, &effect_analytics, "json"))
+		return payload_post_envelope(request, event, input->id, ret_why);
+	err = payload_data(event, &data, ret_why);
 	if (err)
 		return err;
 	if (effect_speaks(config, &effect_analytics, "segment"))
 		err = segment(request, event, input->id, data);
-	else if (effect_speaks(config, &effect_analytics, "posthog"))
-		err = posthog(request, config->auth.token ? config->auth.token : "", event, input->id, data);
 	else
-		err = payload_post_envelope(request, event, input->id, data);
+		err = posthog(request, config->auth.token ? config->auth.token : "", event, input->id, data);
 	json_decref(data);
 	return err;
 }

@@ -13,21 +13,32 @@
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
 #include "background/effects/service_bus.h"
+#include "config/clock.h"
 #include "config/json_text.h"
 
 /* ce-source: with ce-id it names an event uniquely; a relative reference is allowed (3.1.1 of the core spec). */
 #define SOURCE "/tokenfirst"
 
-/* 3.1.3.2 of the binding: space, quote, percent and all outside printable ASCII, as their UTF-8 bytes. */
+/* 3.1.3.2 of the binding: space, quote, percent and all outside printable ASCII. */
+static bool plain(char c)
+{
+	const unsigned char byte = (unsigned char)c;
+
+	return byte > ' ' && byte < 0x7f && byte != '"' && byte != '%';
+}
+
+/* The others as their UTF-8 bytes. */
 static void append_encoded(struct buf *out, const char *text)
 {
-	for (const char *c = text; *c; c++) {
-		const unsigned char byte = (unsigned char)*c;
+	while (*text) {
+		size_t len = 0;
 
-		if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '%')
-			buf_printf(out, "%%%02X", byte);
-		else
-			buf_append(out, c, 1);
+		while (text[len] && plain(text[len]))
+			len++;
+		buf_append(out, text, len);
+		text += len;
+		for (; *text && !plain(*text); text++)
+			buf_printf(out, "%%%02X", (unsigned char)*text);
 	}
 }
 
@@ -45,40 +56,42 @@ static int add_attribute(struct request *request, const char *name, const char *
 	return err;
 }
 
-static int cloudevents(struct request *request, const struct event *event)
+static int cloudevents(struct request *request, const struct event *event, const char **ret_why)
 {
-	char time[PAYLOAD_TIME_SIZE];
+	char time[RFC3339_SIZE];
 	int err;
 
-	payload_time(time, event->created_ms);
-	err = add_attribute(request, "ce-specversion", "1.0");
+	clock_rfc3339(time, event->created_ms);
+	err = request_add_header(request, "ce-specversion", "1.0");
 	if (!err)
 		err = add_attribute(request, "ce-id", event->id);
 	if (!err)
-		err = add_attribute(request, "ce-source", SOURCE);
+		err = request_add_header(request, "ce-source", SOURCE);
 	if (!err)
 		err = add_attribute(request, "ce-type", event->type);
 	if (!err)
 		err = add_attribute(request, "ce-time", time);
 	if (!err && *event->subject) /* optional, and never empty */
 		err = add_attribute(request, "ce-subject", event->subject);
-	return err ? err : payload_post_text(request, event->data);
+	if (!err)
+		err = payload_add_data(&request->body, "", event, ret_why);
+	return err ? err : payload_post_body(request);
 }
 
 /* delivery_mode 2: persistent. */
-static int rabbitmq(struct request *request, const struct event *event, const char *id, json_t *data)
+static int rabbitmq(struct request *request, const struct event *event, const char *id, const char **ret_why)
 {
-	json_t *envelope = payload_envelope(event, id, data);
-	char *payload = envelope ? json_dumps(envelope, payload_flags(envelope)) : NULL;
-	int err = ERR_MEMORY;
+	struct buf payload;
+	int err;
 
-	if (payload)
-		err = payload_post(
-			request, json_pack("{s:{s:s, s:i, s:s, s:s}, s:s, s:s, s:s}", "properties", "message_id", id,
-					 "delivery_mode", 2, "content_type", "application/json", "type", event->type,
-					 "routing_key", event->type, "payload", payload, "payload_encoding", "string"));
-	free(payload);
-	json_decref(envelope);
+	buf_init(&payload, LIMIT_REQUEST_BODY);
+	err = payload_envelope(&payload, event, id, ret_why);
+	if (!err)
+		err = payload_post(request,
+			json_pack("{s:{s:s, s:i, s:s, s:s}, s:s, s:s, s:s}", "properties", "message_id", id,
+				"delivery_mode", 2, "content_type", "application/json", "type", event->type,
+				"routing_key", event->type, "payload", payload.data, "payload_encoding", "string"));
+	buf_release(&payload);
 	return err;
 }
 
@@ -86,21 +99,14 @@ static int build(const struct effect_config *config, const struct effect_input *
 	const char **ret_why)
 {
 	const struct event *event = input->event;
-	json_t *data;
-	int err = payload_data(event, &data, ret_why);
 
-	if (err)
-		return err;
 	if (effect_speaks(config, &effect_bus, "cloudevents"))
-		err = cloudevents(request, event);
-	else if (effect_speaks(config, &effect_bus, "rabbitmq"))
-		err = rabbitmq(request, event, input->id, data);
-	else if (effect_speaks(config, &effect_bus, "azure-service-bus"))
-		err = service_bus_build(config, input, data, request, ret_why);
-	else
-		err = payload_post_envelope(request, event, input->id, data);
-	json_decref(data);
-	return err;
+		return cloudevents(request, event, ret_why);
+	if (effect_speaks(config, &effect_bus, "rabbitmq"))
+		return rabbitmq(request, event, input->id, ret_why);
+	if (effect_speaks(config, &effect_bus, "azure-service-bus"))
+		return service_bus_build(config, input, request, ret_why);
+	return payload_post_envelope(request, event, input->id, ret_why);
 }
 
 /*

@@ -27,15 +27,16 @@ static int build(const struct effect_config *config, const struct effect_input *
 	const struct event *event = input->event;
 	const char *email;
 	json_t *data;
-	int err = payload_data(event, &data, ret_why);
+	int err;
 
+	if (effect_speaks(config, &effect_crm, "json"))
+		return payload_post_envelope(request, event, input->id, ret_why);
+	err = payload_data(event, &data, ret_why);
 	if (err)
 		return err;
 	email = payload_text(data, "user.email");
 	if (effect_speaks(config, &effect_crm, "salesforce"))
 		err = salesforce_build(config, event, data, request, ret_why);
-	else if (!effect_speaks(config, &effect_crm, "hubspot"))
-		err = payload_post_envelope(request, event, input->id, data);
 	else if (email)
 		err = payload_post(request, hubspot(input->id, email));
 	else

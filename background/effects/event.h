@@ -28,7 +28,7 @@ struct event {
 	int64_t user_id;		    /* users.id of whoever caused it; 0: nobody */
 	char *type;			    /* "user.login" */
 	char *subject;			    /* public id of the user it is about */
-	char *data;			    /* a JSON object, compact text; see below */
+	char *data;			    /* a JSON object, compact text, sent on as it is; see below */
 
 	/* private to event.c */
 	atomic_uint references;
@@ -51,7 +51,10 @@ struct event {
 #define EVENT_NOBODY "{\"nobody\":true"
 bool event_about_nobody(const struct event *event);
 
-/* One reference, the caller's; NULL without memory. All texts are copied. */
+/*
+ * One reference, the caller's; NULL without memory. All texts are copied; that `data` is an object is the caller's word:
+ * it has written it from a tree, or has it from the store, where somebody did.
+ */
 struct event *event_new(const char *id, const char *type, const char *subject, const char *data, int64_t user_id,
 	const char *traceparent, int64_t created_ms);
 struct event *event_ref(struct event *event);

@@ -102,8 +102,8 @@ static int add_properties(struct request *request, const char *id, const char *t
 	return err;
 }
 
-int service_bus_build(const struct effect_config *config, const struct effect_input *input, json_t *data,
-	struct request *request, const char **ret_why)
+int service_bus_build(const struct effect_config *config, const struct effect_input *input, struct request *request,
+	const char **ret_why)
 {
 	int err = 0;
 
@@ -116,7 +116,7 @@ int service_bus_build(const struct effect_config *config, const struct effect_in
 	}
 	if (!err)
 		err = add_properties(request, input->id, input->event->type);
-	return err ? err : payload_post_envelope(request, input->event, input->id, data);
+	return err ? err : payload_post_envelope(request, input->event, input->id, ret_why);
 }
 
 /*

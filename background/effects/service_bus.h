@@ -11,13 +11,11 @@
 #ifndef TOKENFIRST_BACKGROUND_EFFECTS_SERVICE_BUS_H
 #define TOKENFIRST_BACKGROUND_EFFECTS_SERVICE_BUS_H
 
-#include <jansson.h>
-
 #include "background/effects/effect.h"
 
-/* effect_kind.build, with the event's data, which stays the caller's. */
-int service_bus_build(const struct effect_config *config, const struct effect_input *input, json_t *data,
-	struct request *request, const char **ret_why) MUST_CHECK;
+/* effect_kind.build */
+int service_bus_build(const struct effect_config *config, const struct effect_input *input, struct request *request,
+	const char **ret_why) MUST_CHECK;
 /* effect_kind.judge */
 void service_bus_judge(const struct reply *reply, struct verdict *ret_verdict);
 /* effect_kind.check */

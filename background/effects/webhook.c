@@ -5,24 +5,30 @@
  */
 #include "background/effects/kinds.h"
 #include "background/effects/payload.h"
+#include "config/clock.h"
 
 static int build(const struct effect_config *config, const struct effect_input *input, struct request *request,
 	const char **ret_why)
 {
 	const struct event *event = input->event;
-	char time[PAYLOAD_TIME_SIZE];
-	json_t *data;
-	int err = payload_data(event, &data, ret_why);
+	struct buf *body = &request->body;
+	char time[RFC3339_SIZE];
+	int err = payload_add_text(body, "{\"type\":", event->type, ret_why);
 
 	(void)config;
-	if (err)
-		return err;
-	payload_time(time, event->created_ms);
-	err = payload_post(request,
-		json_pack("{s:s, s:s, s:s, s:s, s:s?, s:O}", "type", event->type, "timestamp", time, "id", input->id,
-			"event_id", event->id, "subject", *event->subject ? event->subject : NULL, "data", data));
-	json_decref(data);
-	return err;
+	clock_rfc3339(time, event->created_ms);
+	if (!err)
+		err = payload_add_text(body, ",\"timestamp\":", time, ret_why);
+	if (!err)
+		err = payload_add_text(body, ",\"id\":", input->id, ret_why);
+	if (!err)
+		err = payload_add_text(body, ",\"event_id\":", event->id, ret_why);
+	if (!err)
+		err = payload_add_text_or_null(body, ",\"subject\":", event->subject, ret_why);
+	if (!err)
+		err = payload_add_data(body, ",\"data\":", event, ret_why);
+	buf_append(body, "}", 1);
+	return err ? err : payload_post_body(request);
 }
 
 static int check(const struct effect_config *config, struct buf *why)

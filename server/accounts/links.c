@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "background/effects/payload.h"
+#include "config/clock.h"
 #include "server/accounts/users.h"
 
 enum { ID_BITS = 53 };
@@ -29,9 +29,9 @@ void links_init(struct link *link, const char *purpose, int64_t ttl_ms, int64_t 
 
 json_t *links_event(const struct link *link)
 {
-	char expires[PAYLOAD_TIME_SIZE];
+	char expires[RFC3339_SIZE];
 
-	payload_time(expires, link->expires_ms);
+	clock_rfc3339(expires, link->expires_ms);
 	return json_pack("{s:{s:I, s:s, s:s}}", "link", "id", (json_int_t)link->id, "purpose", link->purpose, "expires",
 		expires);
 }

@@ -119,6 +119,46 @@ Test(bus, json_is_the_envelope_alone)
 	cr_assert_str_eq(header("ce-id"), "");
 }
 
+/* Neither read nor written anew: numbers keep their digits, texts their escapes. */
+Test(bus, data_is_passed_on_as_it_is)
+{
+	static const char data[] =
+		"{\"n\":19.989999999999998,\"m\":1.0,\"big\":12345678901234567,\"t\":\"\\u00e4 \xc3\xab\"}";
+	char *formats[] = {"cloudevents", "json"};
+
+	for (size_t i = 0; i < 2; i++) {
+		config.format = formats[i];
+		cr_assert_eq(build("order.paid", "a \"quoted\" subject", data), 0);
+		const char *found = strstr(request.body.data, data);
+		cr_assert_not_null(found, "%s", request.body.data);
+		json_t *body = json_loads(request.body.data, JSON_REJECT_DUPLICATES, NULL);
+		cr_assert(json_is_object(body), "%s", request.body.data);
+		json_decref(body);
+		request_release(&request);
+	}
+}
+
+Test(bus, data_that_is_cut_off_is_not_sent)
+{
+	static const char *const bad[] = {"", "{", "}", "{\"a\":1", "[1]", " {}", "null"};
+	char *formats[] = {"cloudevents", "json", "rabbitmq"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		for (size_t j = 0; j < 3; j++) {
+			config.format = formats[j];
+			cr_assert_eq(build("order.paid", USER, bad[i]), ERR_INVALID, "%s", bad[i]);
+			cr_assert_str_eq(why, "the event's data is no JSON object");
+			request_release(&request);
+		}
+}
+
+Test(bus, a_subject_that_is_no_utf8_is_unbuildable)
+{
+	config.format = "json";
+	cr_assert_eq(build("order.paid", "\xff\xfe", "{}"), ERR_INVALID);
+	cr_assert_str_eq(why, "the event holds text that is no UTF-8");
+}
+
 static struct verdict judge(int status, const char *body)
 {
 	const struct reply reply = {.status = status, .retry_after_ms = -1, .body = body, .body_len = strlen(body)};
