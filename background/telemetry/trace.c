@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "config/id.h"
@@ -44,13 +43,31 @@ bool trace_valid(const char *traceparent)
 	return hex(traceparent + FLAGS_AT, 2);
 }
 
+/*
+ * Ids are many and no secret, and random bytes cost a system call however few they are: so a thread asks for those of
+ * many ids at once. No byte is given out twice.
+ */
+static void random_bytes(unsigned char *ret_bytes, size_t count)
+{
+	static _Thread_local unsigned char pool[32 * SPAN_BYTES];
+	static _Thread_local size_t left;
+
+	assert(count <= sizeof pool);
+	if (left < count) {
+		randombytes_buf(pool, sizeof pool);
+		left = sizeof pool;
+	}
+	left -= count;
+	memcpy(ret_bytes, pool + left, count);
+}
+
 /* Random bytes as hex; never all zero, which the specification reserves. */
 static void random_hex(char *ret_text, size_t size, size_t bytes)
 {
 	unsigned char random[TRACE_BYTES];
 
 	do {
-		id_random(random, bytes);
+		random_bytes(random, bytes);
 	} while (sodium_is_zero(random, bytes));
 	sodium_bin2hex(ret_text, size, random, bytes);
 }
@@ -61,16 +78,15 @@ static void random_hex(char *ret_text, size_t size, size_t bytes)
  */
 void trace_child(char ret_child[TRACEPARENT_SIZE], const char *parent)
 {
-	char trace[TRACE_DIGITS + 1], span[SPAN_DIGITS + 1];
-	bool sampled = false;
+	const bool taken = trace_valid(parent);
+	const bool sampled = taken && strchr("13579bdf", parent[LENGTH - 1]) != NULL;
 
-	if (trace_valid(parent)) {
-		memcpy(trace, parent + TRACE_AT, TRACE_DIGITS);
-		trace[TRACE_DIGITS] = '\0';
-		sampled = strchr("13579bdf", parent[LENGTH - 1]) != NULL;
-	} else {
-		random_hex(trace, sizeof trace, TRACE_BYTES);
-	}
-	random_hex(span, sizeof span, SPAN_BYTES);
-	snprintf(ret_child, TRACEPARENT_SIZE, "00-%s-%s-%s", trace, span, sampled ? "01" : "00");
+	memcpy(ret_child, "00-", TRACE_AT);
+	if (taken)
+		memcpy(ret_child + TRACE_AT, parent + TRACE_AT, TRACE_DIGITS);
+	else
+		random_hex(ret_child + TRACE_AT, TRACE_DIGITS + 1, TRACE_BYTES);
+	ret_child[SPAN_AT - 1] = '-';
+	random_hex(ret_child + SPAN_AT, SPAN_DIGITS + 1, SPAN_BYTES);
+	memcpy(ret_child + FLAGS_AT - 1, sampled ? "-01" : "-00", sizeof "-01");
 }

@@ -1,4 +1,6 @@
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "background/telemetry/trace.h"
@@ -70,4 +72,36 @@ Test(trace, without_a_parent_each_child_is_a_trace_of_its_own)
 	cr_assert(trace_valid(one));
 	cr_assert(trace_valid(two));
 	cr_assert_neq(strncmp(one, two, 35), 0);
+}
+
+enum { CHILDREN = 2000, SPAN_AT = 36, SPAN_DIGITS = 16 };
+
+static void *make_children(void *arg)
+{
+	char(*children)[TRACEPARENT_SIZE] = arg;
+
+	for (size_t i = 0; i < CHILDREN; i++)
+		trace_child(children[i], PARENT);
+	return NULL;
+}
+
+static int by_span(const void *a, const void *b)
+{
+	return strncmp((const char *)a + SPAN_AT, (const char *)b + SPAN_AT, SPAN_DIGITS);
+}
+
+/* Many more than one draw of random bytes is for, and on two threads, each of which draws its own. */
+Test(trace, no_span_is_given_out_twice)
+{
+	static char children[2 * CHILDREN][TRACEPARENT_SIZE];
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, make_children, children), 0);
+	make_children(children + CHILDREN);
+	pthread_join(thread, NULL);
+	qsort(children, 2 * CHILDREN, sizeof children[0], by_span);
+	for (size_t i = 0; i < 2 * CHILDREN; i++) {
+		cr_assert(trace_valid(children[i]), "%s", children[i]);
+		cr_assert(i == 0 || by_span(children[i - 1], children[i]) != 0, "%s", children[i]);
+	}
 }
