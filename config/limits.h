@@ -160,6 +160,7 @@
 #define LIMIT_REPLY	    (64 << 10)	/* bytes of a reply's body and headers; more ends the transfer */
 #define LIMIT_REPLY_KEPT    512		/* first bytes of a reply kept with a dead letter */
 #define LIMIT_ATTEMPT_LOG   32		/* attempts remembered per effect: the first and the latest ones */
+#define LIMIT_ATTEMPT_TEXT  (2 << 10)	/* bytes of one of them as JSON, its reason with every byte escaped */
 #define LIMIT_REQUEST_BODY  (256 << 10) /* bytes of a request that an effect makes; more condemns the effect */
 #define LIMIT_REASON	    200		/* bytes of a reason kept with an effect */
 #define LIMIT_RECENT_EVENTS 4096	/* events whose fire-and-forget effects are remembered for /events/{id} */
@@ -189,6 +190,8 @@ static_assert(LIMIT_IMPORT_BYTES + (8 << 10) < LIMIT_CONTROL_LINE, "a batch of l
 static_assert(LIMIT_REPLY_KEPT < LIMIT_REPLY, "what is kept is a part of what is read");
 static_assert(2 * LIMIT_EVENT_DATA + (32 << 10) <= LIMIT_REQUEST_BODY,
 	"an event's data goes into a request, also as a JSON text within JSON, which doubles it at most");
+static_assert(
+	6 * LIMIT_REASON + 512 <= LIMIT_ATTEMPT_TEXT, "an attempt fits its text, each byte of its reason as \\u0000");
 static_assert(LIMIT_LOG_TEXT < LIMIT_LOG_LINE, "one field fits a line");
 
 #endif

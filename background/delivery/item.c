@@ -1,10 +1,15 @@
 #include "background/delivery/item.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "config/buf.h"
 #include "config/clock.h"
+#include "config/json_text.h"
 #include "config/limits.h"
+
+enum { FIXED_TEXT = 256 }; /* bytes of an attempt as JSON but for its reason */
 
 struct item *item_new(struct event *event, int64_t due_ms)
 {
@@ -27,33 +32,66 @@ void item_free(struct item *item)
 	free(item);
 }
 
-char *attempt_log_append(const char *log, const struct attempt *attempt)
+/*
+ * One attempt as JSON text. Almost every effect has one attempt and ends with it, so this is written straight and not
+ * by way of a tree; all but the reason are numbers and words of our own.
+ */
+static int write_attempt(struct buf *out, const struct attempt *attempt)
 {
-	char *text = NULL;
-	char start[RFC3339_SIZE];
-	json_t *entry = NULL;
-	json_t *list = log != NULL ? json_loads(log, 0, NULL) : NULL;
-	if (!json_is_array(list)) {
-		json_decref(list);
-		list = json_array();
-	}
+	const long long duration_us = attempt->duration_us > 0 ? attempt->duration_us : 0;
+	char start[RFC3339_SIZE], status[32] = "", head[FIXED_TEXT];
+	int err = 0;
 
 	clock_rfc3339(start, attempt->start_ms);
-	entry = json_pack("{s:i, s:s, s:f, s:s}", "attempt", attempt->number, "start", start, "duration_ms",
-		(double)attempt->duration_us / 1000.0, "outcome", outcome_text(attempt->outcome));
-	if (entry == NULL)
-		goto done;
-	if (attempt->status != 0 && json_object_set_new(entry, "status", json_integer(attempt->status)) != 0)
-		goto done;
-	/* a reason quotes what a stranger sent: text that is no UTF-8 is left out, not passed on */
-	if (attempt->reason != NULL && attempt->reason[0] != '\0')
-		(void)json_object_set_new(entry, "reason", json_string(attempt->reason));
+	if (attempt->status != 0)
+		(void)snprintf(status, sizeof(status), ",\"status\":%d", attempt->status);
+	(void)snprintf(head, sizeof(head),
+		"{\"attempt\":%d,\"start\":\"%s\",\"duration_ms\":%lld.%03lld,\"outcome\":\"%s\"%s", attempt->number,
+		start, duration_us / 1000, duration_us % 1000, outcome_text(attempt->outcome), status);
+	buf_append_text(out, head);
+	if (attempt->reason != NULL && attempt->reason[0] != '\0') {
+		const size_t before = out->len;
+		buf_append_text(out, ",\"reason\":");
+		err = json_text_append(out, attempt->reason);
+		/* a reason quotes what a stranger sent: text that is no UTF-8 is left out, not passed on */
+		if (err == ERR_INVALID) {
+			out->len = before;
+			err = 0;
+		}
+	}
+	buf_append_text(out, "}");
+	return err != 0 ? err : buf_error(out);
+}
+
+/* An attempt behind others. NULL without memory, or if `entry` can't be read. */
+static char *append_entry(json_t *list, const char *entry)
+{
+	char *text = NULL;
 	if (json_array_size(list) >= LIMIT_ATTEMPT_LOG)
 		(void)json_array_remove(list, 1);
-	if (json_array_append(list, entry) == 0)
+	if (json_array_append_new(list, json_loads(entry, 0, NULL)) == 0)
 		text = json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9));
-done:
-	json_decref(entry);
+	return text;
+}
+
+char *attempt_log_append(const char *log, const struct attempt *attempt)
+{
+	json_t *list = log != NULL ? json_loads(log, 0, NULL) : NULL;
+	const bool more = json_array_size(list) > 0;
+	char *text = NULL;
+	struct buf out;
+
+	buf_init(&out, LIMIT_ATTEMPT_TEXT);
+	if (!more)
+		buf_append_text(&out, "[");
+	int err = write_attempt(&out, attempt);
+	if (err == 0 && more)
+		text = append_entry(list, out.data);
+	if (err == 0 && !more) {
+		buf_append_text(&out, "]");
+		text = buf_steal(&out);
+	}
+	buf_release(&out);
 	json_decref(list);
 	return text;
 }
