@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "background/store/changes.h"
 #include "background/telemetry/metrics.h"
 #include "config/clock.h"
 #include "config/limits.h"
@@ -34,6 +35,7 @@ enum { ERROR_KINDS = sizeof(error_kinds) / sizeof(error_kinds[0]) };
 
 struct committer {
 	struct db *db; /* the thread's own */
+	struct changes *changes;
 	pthread_t thread;
 	struct histogram *seconds, *rows;
 	struct gauge *wal_bytes;
@@ -184,6 +186,7 @@ static void run_batch(struct committer *c, struct commit_job *batch)
 	size_t jobs = 0;
 
 	int err = write_batch(c, batch, &jobs);
+	changes_publish(c->changes); /* before anybody is told: changes.h */
 	if (err != 0)
 		note_failure(c);
 	else
@@ -255,6 +258,7 @@ int committer_start(struct store *store, struct metrics *metrics, struct committ
 		return err;
 	}
 	c->db = store_writer(store);
+	c->changes = store_changes(store);
 	c->tail = &c->head;
 	atomic_init(&c->healthy, true);
 	register_metrics(c, metrics);

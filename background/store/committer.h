@@ -9,7 +9,8 @@
  *
  * `done` runs on the committer's thread after the batch is durable (or has failed), in
  * commit order and before any job of a later batch runs. Delivery relies on that: a lane hears of
- * a row before it can hear of anything that happened to it later.
+ * a row before it can hear of anything that happened to it later. Which rows have changed is published between the two
+ * (changes.h): who is told of a commit finds nothing in memory any more that it has made stale.
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_COMMITTER_H
 #define TOKENFIRST_BACKGROUND_STORE_COMMITTER_H

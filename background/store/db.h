@@ -73,6 +73,21 @@ int db_rollback_to_savepoint(struct db *db) MUST_CHECK;
 int db_protect(struct db *writer, const char *table) MUST_CHECK;
 
 /*
+ * Tells `changed` of each row of these tables that a writer's connection adds, changes or removes from now on, by the
+ * `INTEGER PRIMARY KEY` that each of them must have: on the connection's thread, within the statement and before
+ * anybody knows whether its transaction will hold. `changed` must not use the connection. A statement without WHERE is
+ * told of row by row, too; a row that goes because REPLACE has another take its place is not, so a connection that is
+ * watched prepares no such statement. Once for a connection; `watch` must outlive it.
+ */
+struct db_watch {
+	const char *const *tables; /* plain names */
+	size_t count;
+	void (*changed)(void *arg, size_t table, int64_t row); /* `table` counts from 0 */
+	void *arg;
+};
+int db_watch(struct db *writer, const struct db_watch *watch) MUST_CHECK;
+
+/*
  * db_prepare → bind → db_step … → db_finish. A statement in use can't be prepared again
  * before db_finish. Binding keeps no copy of texts and blobs: they must live until db_finish.
  * Binding errors are kept and come out of the next db_step.

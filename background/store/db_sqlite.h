@@ -1,5 +1,5 @@
 /*
- * What the two files of the SQLite engine share. Nothing else includes this.
+ * What the files of the SQLite engine share. Nothing else includes this.
  */
 #ifndef TOKENFIRST_BACKGROUND_STORE_DB_SQLITE_H
 #define TOKENFIRST_BACKGROUND_STORE_DB_SQLITE_H
@@ -19,7 +19,8 @@ struct db_statement {
 struct db {
 	sqlite3 *handle;
 	enum db_mode mode;
-	int code; /* extended result code of the last failure */
+	const struct db_watch *watch; /* NULL: nobody is told of rows */
+	int code;		      /* extended result code of the last failure */
 	char message[DB_MESSAGE_SIZE];
 	size_t count;
 	/* apart from the statements, so that a search stays in few cache lines */

@@ -15,10 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "background/store/changes.h"
+
 struct store {
 	char *url;
 	char *socket_path;
 	struct db *writer;
+	struct changes *changes;
 	int lock; /* held while it is open */
 };
 
@@ -112,7 +115,10 @@ static int claim(struct store *store, const char *path, char ret_why[DB_MESSAGE_
 static int open_claimed(struct store *store, const char *url, char ret_why[DB_MESSAGE_SIZE])
 {
 	int err = db_open_why(url, DB_WRITER, &store->writer, ret_why);
-	return err != 0 ? err : schema_migrate(store->writer, ret_why);
+	if (err == 0)
+		err = schema_migrate(store->writer, ret_why);
+	/* rows that a migration rewrites have been read by nobody */
+	return err != 0 ? err : changes_new(store->writer, &store->changes);
 }
 
 int store_open(const char *url, struct store **ret_store, char ret_why[256])
@@ -155,6 +161,7 @@ void store_close(struct store *store)
 	if (store == NULL)
 		return;
 	db_close(store->writer);
+	changes_free(store->changes);
 	/* last: until here the files are still being written */
 	if (store->lock >= 0)
 		close(store->lock);
@@ -166,6 +173,11 @@ void store_close(struct store *store)
 struct db *store_writer(struct store *store)
 {
 	return store->writer;
+}
+
+struct changes *store_changes(const struct store *store)
+{
+	return store->changes;
 }
 
 int store_reader(struct store *store, struct db **ret_db)

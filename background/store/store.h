@@ -10,6 +10,7 @@
 #include "background/store/db.h"
 
 struct store;
+struct changes;
 
 /*
  * Takes the lock, opens the writer, brings the schema up to date. ERR_LOCKED: another process
@@ -23,6 +24,9 @@ void store_close(struct store *store);
 
 /* The writer: for start-up, and for the committer's thread alone once that runs. */
 struct db *store_writer(struct store *store);
+
+/* Which rows have changed: published by the committer. */
+struct changes *store_changes(const struct store *store);
 
 /* A new read connection for the calling thread; db_close it. */
 int store_reader(struct store *store, struct db **ret_db) MUST_CHECK;
