@@ -18,24 +18,37 @@ struct crew {
 	enum crew_kind kind;
 	int64_t queue_max, deadline_us;
 
-	pthread_mutex_t lock; /* guards queue, waiting, idle, stopping */
+	pthread_mutex_t lock; /* guards the six below */
 	pthread_cond_t work;
 	struct exchange_queue queue;
 	int64_t waiting;
 	int64_t idle; /* threads that sleep: nobody is signalled who does not */
+	bool waking;  /* one of them was signalled and is on its way: it calls the next if there is more to do */
 	bool stopping;
 
 	size_t thread_count; /* of those that were started */
 	struct crew_thread threads[];
 };
 
+/* Under the lock; true: the caller signals `work` after it. */
+static bool must_wake(struct crew *crew)
+{
+	bool wake = !crew->waking && crew->idle > 0 && !STAILQ_EMPTY(&crew->queue);
+
+	crew->waking |= wake;
+	return wake;
+}
+
 /* The next exchange, NULL: the crew has ended. `ret_stopping` says whether it may still be begun. */
 static struct exchange *take(struct crew *crew, bool *ret_stopping)
 {
 	pthread_mutex_lock(&crew->lock);
 	crew->idle++;
-	while (STAILQ_EMPTY(&crew->queue) && !crew->stopping)
+	while (STAILQ_EMPTY(&crew->queue) && !crew->stopping) {
 		pthread_cond_wait(&crew->work, &crew->lock);
+		/* also if it was another one that was signalled: that one then finds no wake-up of its own to end */
+		crew->waking = false;
+	}
 	crew->idle--;
 	struct exchange *x = STAILQ_FIRST(&crew->queue);
 	if (x) {
@@ -43,7 +56,10 @@ static struct exchange *take(struct crew *crew, bool *ret_stopping)
 		crew->waiting--;
 	}
 	*ret_stopping = crew->stopping;
+	bool wake = must_wake(crew);
 	pthread_mutex_unlock(&crew->lock);
+	if (wake)
+		pthread_cond_signal(&crew->work);
 	return x;
 }
 
@@ -136,9 +152,9 @@ int crew_offer(struct crew *crew, struct exchange *x)
 		STAILQ_INSERT_TAIL(&crew->queue, x, link);
 		crew->waiting++;
 	}
-	bool signal = !err && crew->idle > 0;
+	bool wake = must_wake(crew);
 	pthread_mutex_unlock(&crew->lock);
-	if (signal)
+	if (wake)
 		pthread_cond_signal(&crew->work);
 	return err;
 }
