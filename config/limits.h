@@ -124,21 +124,21 @@
 #define LIMIT_DB_BUSY_MS	  250	/* wait for a lock of another process before an operation fails as busy */
 #define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
 #define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
-#define LIMIT_CHANGES_ROWS	  65536 /* numbers that rows share, to tell which have changed; 512 KiB */
-#define LIMIT_CHANGES_NOTED	  8192 /* changed rows of one transaction that are told apart; beyond, all have changed */
-#define LIMIT_COMMIT_COMPANY_MS	  20   /* a job that nobody waits for waits that long for others to share its sync */
-#define LIMIT_COMMIT_PROBE_MS	  1000 /* between two probes of a store that could not write */
-#define LIMIT_OUTBOX_FOLD	  64   /* counters that one settling folds before it writes them out */
-#define LIMIT_REVOKE_BATCH	  500  /* sessions that one job ends when all must end: logins wait for it */
-#define LIMIT_OUTBOX_BATCH	  500 /* rows that one job replays, discards or removes: logins share its transaction */
-#define LIMIT_OUTBOX_LOOK	  2000	  /* rows that it looks at, to find them */
-#define LIMIT_JANITOR_EVENTS	  25	  /* that the janitor removes in one job, with their rows */
-#define LIMIT_JANITOR_PAUSE_MS	  20	  /* between two batches that the janitor removes */
-#define LIMIT_JANITOR_FULL_MS	  3600000 /* between two rounds of the janitor through all events */
-#define LIMIT_SWEEP_ROWS	  100	  /* sessions, links and lines of imports that the janitor removes in one job */
-#define LIMIT_SWEEP_MS		  600000  /* between two rounds of it through all of them */
-#define LIMIT_IMPORT_MS		  86400000 /* after which the lines of an import that did not end are removed */
-#define LIMIT_IDEMPOTENCY_MS	  86400000 /* for which an Idempotency-Key stands for its event */
+#define LIMIT_SLACK                                                                                                    \
+	(16 << 20) /* bytes by which memory has grown, and bytes unused, for a round of the janitor to give them back */
+#define LIMIT_COMMIT_COMPANY_MS 20   /* a job that nobody waits for waits that long for others to share its sync */
+#define LIMIT_COMMIT_PROBE_MS	1000 /* between two probes of a store that could not write */
+#define LIMIT_OUTBOX_FOLD	64   /* counters that one settling folds before it writes them out */
+#define LIMIT_REVOKE_BATCH	500  /* sessions that one job ends when all must end: logins wait for it */
+#define LIMIT_OUTBOX_BATCH	500  /* rows that one job replays, discards or removes: logins share its transaction */
+#define LIMIT_OUTBOX_LOOK	2000 /* rows that it looks at, to find them */
+#define LIMIT_JANITOR_EVENTS	25   /* that the janitor removes in one job, with their rows */
+#define LIMIT_JANITOR_PAUSE_MS	20   /* between two batches that the janitor removes */
+#define LIMIT_JANITOR_FULL_MS	3600000	 /* between two rounds of the janitor through all events */
+#define LIMIT_SWEEP_ROWS	100	 /* sessions, links and lines of imports that the janitor removes in one job */
+#define LIMIT_SWEEP_MS		600000	 /* between two rounds of it through all of them */
+#define LIMIT_IMPORT_MS		86400000 /* after which the lines of an import that did not end are removed */
+#define LIMIT_IDEMPOTENCY_MS	86400000 /* for which an Idempotency-Key stands for its event */
 
 /* commands to a running server */
 #define LIMIT_CONTROL_LINE     (64 << 10) /* bytes of a command or a reply; more is ERR_LIMIT */

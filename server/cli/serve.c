@@ -20,6 +20,7 @@
 #include "server/app.h"
 #include "server/auth/failure.h"
 #include "server/cli/cli.h"
+#include "server/cli/slack.h"
 #include "server/http/http.h"
 #include "server/ops/control.h"
 #include "server/ops/openapi.h"
@@ -40,8 +41,9 @@ struct service {
 	struct http *http;
 	struct control *control;
 	struct janitor *janitor;
-	struct sweep sweep; /* the janitor's */
-	int64_t owed;	    /* as the server started */
+	struct sweep sweep; /* the janitor's, as is the next */
+	struct slack slack;
+	int64_t owed; /* as the server started */
 };
 
 static void block_signals(sigset_t *set)
@@ -141,6 +143,24 @@ static void removed(void *arg, const struct outbox_tally *tally)
 	pool_removed(arg, tally);
 }
 
+/* Each round of the janitor ends with what it has freed, and others since the last one. */
+static int look(void *arg, struct db *reader)
+{
+	struct service *service = arg;
+	int found = sweep_look(&service->sweep, reader);
+
+	if (found == JANITOR_DONE)
+		slack_give_back(&service->slack);
+	return found;
+}
+
+static int write_swept(struct db *writer, void *arg)
+{
+	struct service *service = arg;
+
+	return sweep_write(writer, &service->sweep);
+}
+
 static int64_t shorter(int64_t a_ms, int64_t b_ms)
 {
 	return a_ms < b_ms ? a_ms : b_ms;
@@ -163,9 +183,10 @@ static int start_janitor(struct service *service)
 							       : interval_ms,
 		.removed = removed,
 		.arg = service->app.pool,
-		.sweep = {.look = sweep_look, .write = sweep_write, .arg = &service->sweep},
+		.sweep = {.look = look, .write = write_swept, .arg = service},
 	};
 	sweep_init(&service->sweep, service->app.metrics, config->retention.sessions_ms);
+	slack_init(&service->slack);
 	return janitor_start(&options, &service->janitor);
 }
 
