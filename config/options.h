@@ -144,6 +144,7 @@ struct config {
 		int64_t refresh_grace_ms; /* a parent used again within it gives the same child */
 		int64_t admin_ttl_ms;	  /* of an administrator's rights after a login */
 		int64_t key_lead_ms;	  /* a new signing key is published so long before it signs */
+		int64_t cache;		  /* verified access tokens that are kept in memory; 0: none */
 	} token;
 	struct {
 		enum signup_mode mode;

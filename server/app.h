@@ -13,6 +13,7 @@
 #include "background/store/committer.h"
 #include "background/telemetry/metrics.h"
 #include "config/options.h"
+#include "server/auth/access_cache.h"
 #include "server/auth/login_watch.h"
 #include "server/auth/page.h"
 #include "server/auth/throttle.h"
@@ -32,7 +33,7 @@ struct app {
 	struct policy *policy;
 	struct throttle *throttle;
 	struct keys *keys;
-	struct token_issuer issuer;
+	struct access_cache *access_cache;
 	struct link_maker links;
 	char *openapi; /* the document, rendered */
 	struct pages pages;

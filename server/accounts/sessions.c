@@ -267,15 +267,61 @@ int sessions_list(struct db *db, int64_t user_id, int64_t now_ms, int64_t limit,
 	return err;
 }
 
+/* Of a session and its user; both statements below begin with them. */
+#define OWNER_COLUMNS                                                                                                  \
+	"users.id, users.public_id, users.disabled, sessions.revoked_ms, sessions.expires_ms, users.admin, "           \
+	"sessions.generation, sessions.refreshed_ms"
+enum { OWNER_COLUMN_COUNT = 8 };
+
+static int read_owner(struct db_statement *s, int64_t id, int64_t now_ms, struct session_owner *owner)
+{
+	const char *public_id = db_text(s, 1);
+
+	if (!public_id || strlen(public_id) != ID_LENGTH)
+		return ERR_STORE;
+	*owner = (struct session_owner){
+		.session_id = id,
+		.user_id = db_int(s, 0),
+		.live = db_int(s, 2) == 0 && db_int(s, 3) == 0 && db_int(s, 4) > now_ms,
+		.expires_ms = db_int(s, 4),
+		.admin = db_int(s, 5) != 0,
+		.generation = db_int(s, 6),
+		.refreshed_ms = db_int(s, 7),
+	};
+	memcpy(owner->public_id, public_id, ID_SIZE);
+	return 0;
+}
+
 int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_owner *ret_owner)
 {
-	static const char sql[] = "SELECT users.id, users.public_id, users.disabled, sessions.revoked_ms, "
-				  "sessions.expires_ms, users.admin, sessions.generation, sessions.refreshed_ms "
-				  "FROM sessions JOIN users ON users.id = sessions.user_id "
-				  "WHERE sessions.id = $1";
+	static const char sql[] = "SELECT " OWNER_COLUMNS
+				  " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1";
+	struct session_owner owner;
 	struct db_statement *s = NULL;
-	struct session_owner owner = {.live = false};
-	const char *public_id;
+	int err = db_prepare(db, sql, &s);
+
+	if (err)
+		return err;
+	db_bind_int(s, 1, id);
+	err = db_step(s);
+	if (err == 1)
+		err = read_owner(s, id, now_ms, &owner);
+	else if (err == 0)
+		err = ERR_NOT_FOUND;
+	db_finish(s);
+	if (!err)
+		*ret_owner = owner;
+	return err;
+}
+
+int sessions_account(struct db *db, int64_t id, int64_t now_ms, struct session_account *ret_account)
+{
+	static const char sql[] =
+		"SELECT " OWNER_COLUMNS ", username, email, totp.confirmed_ms "
+		"FROM sessions JOIN users ON users.id = sessions.user_id LEFT JOIN totp ON totp.user_id = users.id "
+		"WHERE sessions.id = $1";
+	struct session_account account;
+	struct db_statement *s = NULL;
 	int err = db_prepare(db, sql, &s);
 
 	if (err)
@@ -283,24 +329,17 @@ int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_own
 	db_bind_int(s, 1, id);
 	err = db_step(s);
 	if (err == 1) {
-		owner.session_id = id;
-		owner.user_id = db_int(s, 0);
-		owner.admin = db_int(s, 5) != 0;
-		owner.expires_ms = db_int(s, 4);
-		owner.generation = db_int(s, 6);
-		owner.refreshed_ms = db_int(s, 7);
-		public_id = db_text(s, 1);
-		owner.live = db_int(s, 2) == 0 && db_int(s, 3) == 0 && db_int(s, 4) > now_ms;
-		if (public_id && strlen(public_id) == ID_LENGTH) {
-			memcpy(owner.public_id, public_id, ID_SIZE);
-			*ret_owner = owner;
-			err = 0;
-		} else {
-			err = ERR_STORE;
-		}
+		err = read_owner(s, id, now_ms, &account.owner);
+		if (!err)
+			err = db_copy_text(s, OWNER_COLUMN_COUNT, account.username, sizeof(account.username));
+		if (!err)
+			err = db_copy_text(s, OWNER_COLUMN_COUNT + 1, account.email, sizeof(account.email));
+		account.second_factor = db_int(s, OWNER_COLUMN_COUNT + 2) != 0;
 	} else if (err == 0) {
 		err = ERR_NOT_FOUND;
 	}
 	db_finish(s);
+	if (!err)
+		*ret_account = account;
 	return err;
 }

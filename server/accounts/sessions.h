@@ -17,6 +17,7 @@
 
 #include "background/store/db.h"
 #include "config/id.h"
+#include "config/limits.h"
 
 struct session {
 	int64_t id;
@@ -105,5 +106,14 @@ struct session_owner {
 	char public_id[ID_SIZE];
 };
 int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_owner *ret_owner) MUST_CHECK;
+
+/* The same with what the owner's account says of itself, in one look-up: one state of the store. ERR_NOT_FOUND. */
+struct session_account {
+	struct session_owner owner;
+	bool second_factor; /* one is in force */
+	char username[LIMIT_USERNAME + 1];
+	char email[LIMIT_EMAIL + 1]; /* "" if none */
+};
+int sessions_account(struct db *db, int64_t id, int64_t now_ms, struct session_account *ret_account) MUST_CHECK;
 
 #endif

@@ -1,11 +1,8 @@
 #include "server/auth/bearer.h"
 
-#include <string.h>
 #include <strings.h>
 
-#include "config/clock.h"
 #include "server/app.h"
-#include "server/token/token.h"
 
 const char *bearer_token(struct exchange *x)
 {
@@ -30,61 +27,62 @@ static int refuse(struct exchange *x, bool had_token)
 		"Send an access token: Authorization: Bearer TOKEN");
 }
 
-static int authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner,
-	struct token_claims *ret_claims)
+/* The answer to a token that could not be found good; passes the error on. */
+static int answer_for(struct exchange *x, int err)
 {
-	const struct app *app = thread->app;
+	if (err == ERR_DENIED)
+		return refuse(x, true);
+	if (err == ERR_MEMORY)
+		exchange_no_memory(x);
+	else if (err)
+		exchange_unavailable(x, "The session can't be looked up right now.");
+	return err;
+}
+
+static int authenticate(struct exchange *x, struct request_thread *thread, struct access *ret_access)
+{
 	const char *token = bearer_token(x);
-	struct token_claims claims;
-	struct session_owner owner;
-	const char *why = NULL;
 
 	if (token == NULL)
 		return refuse(x, false);
-	int err = token_verify(app->config, app->keys, token, clock_wall_ms() / 1000, &claims, &why);
-	if (err == ERR_MEMORY) {
-		exchange_no_memory(x);
-		return err;
-	}
-	if (err != 0)
-		return refuse(x, true);
-
-	err = sessions_owner(thread->db, claims.session_id, clock_now_ms(), &owner);
-	if (err == ERR_NOT_FOUND || (err == 0 && (!owner.live || strcmp(owner.public_id, claims.subject) != 0)))
-		return refuse(x, true);
-	if (err != 0) {
-		exchange_unavailable(x, "The session can't be looked up right now.");
-		return err;
-	}
-	*ret_owner = owner;
-	*ret_claims = claims;
-	return 0;
+	return answer_for(x, access_check(thread->app, thread->db, token, ret_access));
 }
 
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner)
 {
-	struct token_claims claims;
-	int err = authenticate(x, thread, ret_owner, &claims);
+	struct access access;
+	int err = authenticate(x, thread, &access);
 
-	if (err == 0)
-		ret_owner->admin = ret_owner->admin && claims.admin;
+	if (err == 0) {
+		*ret_owner = access.owner;
+		ret_owner->admin = access.owner.admin && access.claims.admin;
+	}
 	return err;
+}
+
+int bearer_authenticate_account(struct exchange *x, struct request_thread *thread, struct access *ret_access,
+	struct session_account *ret_account)
+{
+	const char *token = bearer_token(x);
+
+	if (token == NULL)
+		return refuse(x, false);
+	return answer_for(x, access_check_account(thread->app, thread->db, token, ret_access, ret_account));
 }
 
 int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread, struct user *ret_user)
 {
-	struct token_claims claims;
-	struct session_owner owner;
+	struct access access;
 	struct user user;
-	int err = authenticate(x, thread, &owner, &claims);
+	int err = authenticate(x, thread, &access);
 
 	if (err != 0)
 		return err;
-	if (!owner.admin) {
+	if (!access.owner.admin) {
 		exchange_problem(x, 403, "forbidden", "This takes an administrator's access token.");
 		return ERR_DENIED;
 	}
-	if (!claims.admin) {
+	if (!access.claims.admin) {
 		exchange_add_header(x, "WWW-Authenticate", "Bearer error=\"insufficient_scope\", scope=\"admin\"");
 		exchange_problem(x, 403, "insufficient_scope",
 			"An administrator's rights last for a while after a login, and a refreshed token has none: log "
@@ -92,7 +90,7 @@ int bearer_authenticate_admin(struct exchange *x, struct request_thread *thread,
 		return ERR_DENIED;
 	}
 	/* for its name */
-	err = users_find_by_id(thread->db, owner.user_id, &user);
+	err = users_find_by_id(thread->db, access.owner.user_id, &user);
 	if (err != 0) {
 		exchange_unavailable(x, "The account can't be looked up right now.");
 		return err;

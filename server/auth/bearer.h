@@ -1,12 +1,14 @@
 /*
  * Who is asking: the access token of `Authorization: Bearer` (RFC 6750), checked, and the session
- * behind it, which must be live: not revoked, not expired, its user not disabled.
+ * behind it, which must be live: not revoked, not expired, its user not disabled. Known ones are
+ * checked from memory (access.h).
  */
 #ifndef TOKENFIRST_SERVER_AUTH_BEARER_H
 #define TOKENFIRST_SERVER_AUTH_BEARER_H
 
 #include "server/accounts/sessions.h"
 #include "server/accounts/users.h"
+#include "server/auth/access.h"
 #include "server/http/route.h"
 
 /* The token of `Authorization: Bearer`; NULL: there is none. */
@@ -22,6 +24,9 @@ int bearer_refuse(struct exchange *x, bool had_token, const char *bad, const cha
  * with a token that says so, by whom more may be seen; others are served as the owners that they are.
  */
 int bearer_authenticate(struct exchange *x, struct request_thread *thread, struct session_owner *ret_owner) MUST_CHECK;
+/* The same with the account, read in the same look-up, and all that the token says: for what is kept (access_keep). */
+int bearer_authenticate_account(struct exchange *x, struct request_thread *thread, struct access *ret_access,
+	struct session_account *ret_account) MUST_CHECK;
 /*
  * The same for administrators: the account must be one's (403 "forbidden" to others), and the token one that a login
  * gave for token.admin_ttl: scope "admin" (403 "insufficient_scope", RFC 6750 3.1, to one from a refresh). `ret_user`

@@ -1,23 +1,35 @@
 #include "server/auth/me.h"
 
-#include "server/accounts/totp.h"
-#include "server/accounts/users.h"
 #include "server/auth/bearer.h"
+
+void me_at_once(struct exchange *x, struct request_thread *thread)
+{
+	const char *token = bearer_token(x);
+	char text[LIMIT_ACCESS_ANSWER];
+	size_t len = token ? access_answer(thread->app, token, ACCESS_ME, text) : 0;
+
+	if (len)
+		exchange_answer(x, 200, "application/json", text, len);
+}
 
 void me(struct exchange *x, struct request_thread *thread)
 {
-	struct session_owner owner;
-	struct user user;
-	enum totp_state second = TOTP_NONE;
+	struct session_account account;
+	struct access access;
+	json_t *answer;
+	char *text;
 
-	if (bearer_authenticate(x, thread, &owner) != 0)
+	if (bearer_authenticate_account(x, thread, &access, &account) != 0)
 		return;
-	if (users_find_by_public_id(thread->db, owner.public_id, &user) != 0 ||
-		totp_state(thread->db, owner.user_id, &second) != 0) {
-		exchange_unavailable(x, "The account can't be looked up right now.");
+	answer = json_pack("{s:s, s:s, s:s?, s:b, s:b}", "id", account.owner.public_id, "username", account.username,
+		"email", account.email[0] != '\0' ? account.email : NULL, "admin", account.owner.admin, "totp",
+		account.second_factor);
+	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	json_decref(answer);
+	if (!text) {
+		exchange_no_memory(x);
 		return;
 	}
-	exchange_answer_json(x, 200,
-		json_pack("{s:s, s:s, s:s?, s:b, s:b}", "id", user.public_id, "username", user.username, "email",
-			user.email[0] != '\0' ? user.email : NULL, "admin", user.admin, "totp", second == TOTP_ACTIVE));
+	access_keep(thread->app, &access, ACCESS_ME, text);
+	exchange_answer_text(x, 200, text);
 }

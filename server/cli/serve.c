@@ -230,6 +230,9 @@ static int start(struct service *service)
 	err = openapi_render(app->config, &app->openapi);
 	if (err != 0)
 		return failed("the API's description can't be made", err_text(err));
+	err = access_cache_new(app->config->token.cache, store_changes(app->store), app->metrics, &app->access_cache);
+	if (err != 0)
+		return failed("the cache of tokens can't be set up", err_text(err));
 	err = throttle_new(app->config, app->metrics, &app->throttle);
 	if (err != 0)
 		return failed("the throttle can't be set up", err_text(err));
@@ -360,6 +363,7 @@ static void stop(struct service *service)
 	}
 	free(app->openapi);
 	throttle_free(app->throttle);
+	access_cache_free(app->access_cache);
 	policy_free(app->policy);
 	pages_release(&app->pages);
 	token_issuer_release(&app->issuer);

@@ -204,6 +204,12 @@ enum intake intake_complete(struct exchange *x)
 		exchange_handle(x, &thread);
 		return INTAKE_ANSWER;
 	}
+	if (x->route->at_once) {
+		struct request_thread thread = {.app = x->edge->app};
+		x->route->at_once(x, &thread);
+		if (x->answered)
+			return INTAKE_ANSWER;
+	}
 	x->queued_us = clock_mono_us();
 	x->with_crew = true;
 	int err = crew_offer(x->edge->crews[x->route->crew], x);

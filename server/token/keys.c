@@ -240,6 +240,17 @@ const struct signing_key *keys_find(const struct keys *keys, const char *kid, in
 	return NULL;
 }
 
+bool keys_holds(const struct keys *keys, const struct signing_key *key, int64_t now_ms)
+{
+	const struct key_set *set = set_of(keys);
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->entries[i].key == key)
+			return key_row_live(&set->entries[i].row, now_ms);
+	}
+	return false;
+}
+
 int keys_jwks(const struct keys *keys, int64_t now_ms, struct buf *out)
 {
 	const struct key_set *set = set_of(keys);

@@ -13,6 +13,7 @@
 #define TOKENFIRST_SERVER_TOKEN_KEYS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "background/store/db.h"
@@ -42,6 +43,8 @@ const struct signing_key *keys_current(const struct keys *keys);
 const struct signing_key *keys_current_at(const struct keys *keys, int64_t now_ms);
 /* By id; NULL: unknown, or retired by then. */
 const struct signing_key *keys_find(const struct keys *keys, const char *kid, int64_t now_ms);
+/* Whether a key that one of these has given out is still good to verify with. */
+bool keys_holds(const struct keys *keys, const struct signing_key *key, int64_t now_ms);
 
 const char *signing_key_id(const struct signing_key *key);
 enum token_alg signing_key_alg(const struct signing_key *key);

@@ -248,26 +248,26 @@ static bool time_member(const json_t *object, const char *name, int64_t *ret_s)
 	return true;
 }
 
-static const char *check_times(const json_t *payload, int64_t now_s, struct token_claims *claims)
+const char *token_times(const struct token_claims *claims, int64_t now_s)
 {
-	const json_t *not_before = json_object_get(payload, "nbf");
-	int64_t not_before_s = 0;
-
-	if (!time_member(payload, "iat", &claims->issued_s))
-		return "iat is no time";
-	if (!time_member(payload, "exp", &claims->expires_s))
-		return "exp is no time";
 	if (claims->issued_s > now_s + LIMIT_TOKEN_SKEW_S)
 		return "iat lies in the future";
 	if (claims->expires_s <= claims->issued_s)
 		return "exp is not after iat";
 	if (claims->expires_s <= now_s)
 		return "exp has passed";
-	if (!not_before)
-		return NULL;
-	if (!time_member(payload, "nbf", &not_before_s))
+	return claims->not_before_s > now_s + LIMIT_TOKEN_SKEW_S ? "nbf lies in the future" : NULL;
+}
+
+static const char *check_times(const json_t *payload, int64_t now_s, struct token_claims *claims)
+{
+	if (!time_member(payload, "iat", &claims->issued_s))
+		return "iat is no time";
+	if (!time_member(payload, "exp", &claims->expires_s))
+		return "exp is no time";
+	if (json_object_get(payload, "nbf") && !time_member(payload, "nbf", &claims->not_before_s))
 		return "nbf is no time";
-	return not_before_s > now_s + LIMIT_TOKEN_SKEW_S ? "nbf lies in the future" : NULL;
+	return token_times(claims, now_s);
 }
 
 static const char *check_claims(
@@ -296,8 +296,8 @@ static const char *check_claims(
 	return NULL;
 }
 
-int token_verify(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
-	struct token_claims *ret_claims, const char **ret_why)
+int token_verify_by(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
+	struct token_claims *ret_claims, const struct signing_key **ret_key, const char **ret_why)
 {
 	struct token_claims claims = {.session_id = 0};
 	const struct signing_key *key = NULL;
@@ -322,5 +322,14 @@ int token_verify(const struct config *config, const struct keys *keys, const cha
 		return why == no_memory ? ERR_MEMORY : ERR_DENIED;
 	}
 	*ret_claims = claims;
+	*ret_key = key;
 	return 0;
+}
+
+int token_verify(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
+	struct token_claims *ret_claims, const char **ret_why)
+{
+	const struct signing_key *key = NULL;
+
+	return token_verify_by(config, keys, token, now_s, ret_claims, &key, ret_why);
 }

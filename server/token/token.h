@@ -23,6 +23,7 @@ struct token_claims {
 	char token_id[ID_SIZE];	     /* jti */
 	int64_t session_id;	     /* sid */
 	int64_t issued_s, expires_s; /* iat, exp: seconds since the epoch */
+	int64_t not_before_s;	     /* nbf, which none of ours has: 0 */
 	/*
 	 * scope "admin" (RFC 8693 4.2): an administrator's rights, which a login gives for token.admin_ttl and a refresh does not
 	 * renew. The account must still be an administrator's when it is used.
@@ -51,6 +52,12 @@ int token_issue(const struct token_issuer *issuer, const struct signing_key *key
 /* 0, or ERR_DENIED with `ret_why` a static text naming the rule that failed; ERR_MEMORY, which says nothing of the token. */
 int token_verify(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
 	struct token_claims *ret_claims, const char **ret_why) MUST_CHECK;
+
+/* The same, and by which key (keys_holds); borrowed until keys_free. */
+int token_verify_by(const struct config *config, const struct keys *keys, const char *token, int64_t now_s,
+	struct token_claims *ret_claims, const struct signing_key **ret_key, const char **ret_why) MUST_CHECK;
+/* What the claims' times say now: NULL, or the rule that fails. Pure. */
+const char *token_times(const struct token_claims *claims, int64_t now_s);
 
 enum { REFRESH_TOKEN_SIZE = 80 }; /* base64url of 8 + 8 + 32 bytes, and the NUL; some room */
 

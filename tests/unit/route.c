@@ -4,15 +4,15 @@
 #include <string.h>
 
 static const struct route routes[] = {
-	{"GET", "/me", CREW_OTHER, false, false, NULL},
-	{"POST", "/login", CREW_LOGIN, true, false, NULL},
-	{"GET", "/events/{event_id}", CREW_OTHER, false, false, NULL},
-	{"DELETE", "/me/sessions/{id}", CREW_OTHER, false, false, NULL},
-	{"GET", "/me/sessions", CREW_OTHER, false, false, NULL},
-	{"GET", "/admin/{name}/log", CREW_OTHER, false, true, NULL},
-	{"POST", "/admin/{name}", CREW_OTHER, false, true, NULL},
-	{"POST", "/admin/replay", CREW_OTHER, false, true, NULL},
-	{"POST", "/me", CREW_OTHER, true, false, NULL},
+	{"GET", "/me", CREW_OTHER, false, false, NULL, NULL},
+	{"POST", "/login", CREW_LOGIN, true, false, NULL, NULL},
+	{"GET", "/events/{event_id}", CREW_OTHER, false, false, NULL, NULL},
+	{"DELETE", "/me/sessions/{id}", CREW_OTHER, false, false, NULL, NULL},
+	{"GET", "/me/sessions", CREW_OTHER, false, false, NULL, NULL},
+	{"GET", "/admin/{name}/log", CREW_OTHER, false, true, NULL, NULL},
+	{"POST", "/admin/{name}", CREW_OTHER, false, true, NULL, NULL},
+	{"POST", "/admin/replay", CREW_OTHER, false, true, NULL, NULL},
+	{"POST", "/me", CREW_OTHER, true, false, NULL, NULL},
 };
 
 static struct route_match find(const char *method, const char *path)
