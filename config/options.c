@@ -13,6 +13,7 @@
 #define HOUR   (3600 * SECOND)
 #define DAY    (24 * HOUR)
 
+static const char *const wipes[] = {"idle", "after_each", NULL};	      /* enum password_wipe */
 static const char *const token_algs[] = {"EdDSA", "ES256", "RS256", NULL};    /* enum token_alg */
 static const char *const signup_modes[] = {"open", "invite", "closed", NULL}; /* enum signup_mode */
 static const char *const same_sites[] = {"Strict", "Lax", "None", NULL};
@@ -75,6 +76,13 @@ static const struct option rows[] = {
 		.fallback = "2s",
 		AT(password.queue_timeout_ms),
 		.doc = "wait for a hash thread after which a caller gets 503"},
+	{.path = "password.wipe",
+		.type = OPTION_CHOICE,
+		.fallback = "idle",
+		.words = wipes,
+		AT(password.wipe),
+		.doc = "hash threads wipe their memory when idle, or after each hash: 4 to 8 % fewer logins at "
+		       "saturation"},
 	{.path = "token.alg",
 		.type = OPTION_CHOICE,
 		.fallback = "EdDSA",

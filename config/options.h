@@ -25,6 +25,7 @@ enum on_full { ON_FULL_DROP, ON_FULL_SPILL };
 enum on_failure { ON_FAILURE_ANSWER, ON_FAILURE_REJECT };
 enum auth_type { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER, AUTH_OAUTH2 };
 enum signup_mode { SIGNUP_OPEN, SIGNUP_INVITE, SIGNUP_CLOSED };
+enum password_wipe { WIPE_IDLE, WIPE_AFTER_EACH };
 enum token_alg { TOKEN_EDDSA, TOKEN_ES256, TOKEN_RS256 };
 
 struct auth_config {
@@ -129,6 +130,7 @@ struct config {
 	char *public_url;
 	struct {
 		int64_t memory_kib, passes, slots, queue, queue_timeout_ms;
+		enum password_wipe wipe;
 		int64_t min_length, max_length; /* of a new one, in characters after NFKC */
 		char *blocklist;		/* file; NULL: none */
 		char *breach_url;		/* NULL: nobody is asked */

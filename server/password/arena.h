@@ -18,16 +18,23 @@
 
 struct arena;
 
-/* For hashes of up to `size` bytes; larger ones map their own memory. Kept out of core dumps. */
+/*
+ * For hashes of up to `size` bytes; larger ones map their own memory. Kept out of core dumps, and in huge pages where
+ * the kernel has them for who asks (transparent_hugepage/enabled: madvise or always).
+ */
 int arena_new(size_t size, struct arena **ret_arena) MUST_CHECK;
 void arena_free(struct arena *arena); /* active nowhere; NULL is fine */
+
+/* Keeps it out of swap. ERR_SYSTEM and errno: not permitted, or beyond RLIMIT_MEMLOCK (ENOMEM, EPERM). */
+int arena_lock(struct arena *arena) MUST_CHECK;
 
 /* The calling thread's hashes use `arena` from here on, NULL: none. One thread at a time. */
 void arena_activate(struct arena *arena);
 
 /*
- * Overwrites what the last hashes left. Their blocks let somebody who reads the process' memory
- * test passwords at less than the full price; whoever has nothing else to do calls this.
+ * Overwrites what the last hashes left. Their blocks let somebody who reads the process' memory test passwords at less
+ * than the full price: after two passes at half of it, after one at hardly any, since the first block follows from the
+ * password directly (RFC 9106 3.2).
  */
 void arena_wipe(struct arena *arena);
 

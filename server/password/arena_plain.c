@@ -2,6 +2,7 @@
  * The arena where libsodium can't be given memory (no static library to wrap): it holds none, every
  * hash maps and unmaps its own, and the kernel does the wiping.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "server/password/arena.h"
@@ -24,6 +25,14 @@ int arena_new(size_t size, struct arena **ret_arena)
 void arena_free(struct arena *arena)
 {
 	free(arena);
+}
+
+/* What is mapped for one hash can't be locked before it is there. */
+int arena_lock(struct arena *arena)
+{
+	(void)arena;
+	errno = ENOTSUP;
+	return ERR_SYSTEM;
 }
 
 void arena_activate(struct arena *arena)

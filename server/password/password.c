@@ -36,6 +36,7 @@
 
 #include "config/clock.h"
 #include "config/limits.h"
+#include "config/log.h"
 #include "server/password/arena.h"
 #include "server/password/check.h"
 #include "server/password/normal.h"
@@ -81,6 +82,7 @@ struct passwords {
 	struct checker *checker;
 	int64_t queue_max;
 	int64_t queue_timeout_ms;
+	enum password_wipe wipe;
 	struct slot *slots;
 	size_t slot_count;
 	struct gauge *depth;
@@ -184,8 +186,11 @@ static void *hash_thread(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	lower_priority();
 	arena_activate(slot->arena);
-	while ((job = next_job(slot)))
+	while ((job = next_job(slot))) {
 		end_job(job, execute(p, job));
+		if (p->wipe == WIPE_AFTER_EACH)
+			arena_wipe(slot->arena); /* its caller has its answer */
+	}
 	arena_activate(NULL);
 	return NULL;
 }
@@ -332,6 +337,23 @@ static void register_metrics(struct passwords *p, struct metrics *metrics)
 	p->shed_gone = metrics_counter(metrics, name, help, "reason=\"client_gone\"");
 }
 
+/* What hashes leave is for nobody, a swap device included. To run all the same is better than not to. */
+static void lock_arenas(struct passwords *p, size_t memory_bytes)
+{
+	for (size_t i = 0; i < p->slot_count; i++) {
+		char text[ERR_SYSTEM_TEXT_SIZE];
+
+		if (!arena_lock(p->slots[i].arena))
+			continue;
+		log_write(LOG_INFO,
+			"the memory of hash threads may be swapped out: RLIMIT_MEMLOCK (ulimit -l; LimitMEMLOCK "
+			"of systemd) does not let it be locked",
+			LOG_STR("reason", err_system_text(errno, text)),
+			LOG_INT("bytes", p->slot_count * memory_bytes));
+		return;
+	}
+}
+
 static int start_slot(struct passwords *p, size_t index, size_t memory_bytes)
 {
 	struct slot *slot = &p->slots[index];
@@ -364,12 +386,15 @@ int passwords_start(const struct config *config, struct metrics *metrics, struct
 	pthread_cond_init(&p->left, NULL);
 	p->queue_max = config->password.queue;
 	p->queue_timeout_ms = config->password.queue_timeout_ms;
+	p->wipe = config->password.wipe;
 	register_metrics(p, metrics);
 	p->slot_count = config->password.slots > 0 ? (size_t)config->password.slots : cores();
 	p->slots = calloc(p->slot_count, sizeof(*p->slots));
 	err = p->slots ? checker_new(config, metrics, &p->checker) : ERR_MEMORY;
 	for (size_t i = 0; !err && i < p->slot_count; i++)
 		err = start_slot(p, i, argon_cost_of(config).memory_bytes);
+	if (!err)
+		lock_arenas(p, argon_cost_of(config).memory_bytes);
 	if (err)
 		passwords_stop(p);
 	else
