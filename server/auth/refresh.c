@@ -1,6 +1,7 @@
 /*
  * Nearly all refreshes are of the current generation: one step in the committer's next transaction, which reads,
- * judges and writes; one signature. No event, no audit row.
+ * judges and writes; one signature. No event, no audit row. No thread waits for the transaction: the exchange is
+ * parked, so that as many refreshes share a sync as there are clients, whatever the number of threads.
  *
  * A claim that the step does not rotate has written nothing: a repeat within the grace is answered from what the step
  * saw, which is durable by then, and what is dead stays dead. A reuse takes a unit of work, which is planned before its
@@ -26,10 +27,12 @@
 
 enum { TOKEN_LEAST_MS = 1000 };
 
-/* One refresh under way. Nothing in it outlives token_refresh(). */
+/* One refresh under way, on the heap: it is parked while it waits for the committer. */
 struct refreshing {
 	struct app *app;
 	struct exchange *x;
+	struct commit_job job;
+	int err; /* the job's */
 	json_t *body;
 	char *cookie;	   /* the token, if a cookie brought it; NULL: the body did */
 	const char *token; /* in one of these */
@@ -43,6 +46,7 @@ static void release(struct refreshing *r)
 		sodium_memzero(r->cookie, strlen(r->cookie));
 	free(r->cookie);
 	json_decref(r->body);
+	free(r);
 }
 
 static void malformed(struct refreshing *r)
@@ -113,14 +117,13 @@ static int write_step(struct db *writer, void *arg)
 	return sessions_refresh(writer, &r->claim, &r->result);
 }
 
-/* ERR_*: it would rotate, and can't be written. */
-static int decide(struct refreshing *r, struct db *db)
+/* On the committer's thread. */
+static void written(void *arg, int err)
 {
-	int err = committer_run(r->app->committer, write_step, r);
+	struct refreshing *r = arg;
 
-	if (err && sessions_refresh_look(db, &r->claim, &r->result) == 0 && r->result.state != REFRESH_ROTATED)
-		err = 0;
-	return err;
+	r->err = err;
+	exchange_resume(r->x);
 }
 
 static int write_end(struct db *writer, void *arg)
@@ -201,25 +204,54 @@ static void answer(struct refreshing *r)
 	buf_release(&access_token);
 }
 
+/* ERR_*: it would rotate, and can't be written. */
+static int decide(struct refreshing *r, struct db *db)
+{
+	int err = r->err;
+
+	if (err && sessions_refresh_look(db, &r->claim, &r->result) == 0 && r->result.state != REFRESH_ROTATED)
+		err = 0;
+	return err;
+}
+
+/* The rest, once the step is durable, or could not be written. */
+static void finish(struct exchange *x, struct request_thread *thread, void *arg)
+{
+	struct refreshing *r = arg;
+
+	(void)x;
+	if (decide(r, thread->db) != 0)
+		unavailable(r);
+	else if (r->result.state == REFRESH_ROTATED || r->result.state == REFRESH_REPEATED)
+		answer(r);
+	else if (r->result.state == REFRESH_REUSED)
+		end_session(r, thread->db);
+	else
+		refuse(r);
+	release(r);
+}
+
 void token_refresh(struct exchange *x, struct request_thread *thread)
 {
-	struct refreshing r = {.app = thread->app, .x = x};
-	int err = take_token(&r);
+	struct refreshing *r = calloc(1, sizeof(*r));
+	int err;
 
+	if (!r) {
+		exchange_no_memory(x);
+		return;
+	}
+	r->app = thread->app;
+	r->x = x;
+	err = take_token(r);
 	if (!err)
-		err = read_token(&r);
+		err = read_token(r);
+	if (err) {
+		release(r);
+		return;
+	}
+	r->job = (struct commit_job){.run = write_step, .done = written, .arg = r};
+	exchange_park(x, finish, r);
+	err = committer_post(r->app->committer, &r->job);
 	if (err)
-		goto done;
-
-	err = decide(&r, thread->db);
-	if (err)
-		unavailable(&r);
-	else if (r.result.state == REFRESH_ROTATED || r.result.state == REFRESH_REPEATED)
-		answer(&r);
-	else if (r.result.state == REFRESH_REUSED)
-		end_session(&r, thread->db);
-	else
-		refuse(&r);
-done:
-	release(&r);
+		written(r, err);
 }

@@ -18,25 +18,48 @@ struct crew {
 	enum crew_kind kind;
 	int64_t queue_max, deadline_us;
 
-	pthread_mutex_t lock; /* guards the six below */
+	pthread_mutex_t lock; /* guards queue to stopping */
 	pthread_cond_t work;
-	struct exchange_queue queue;
-	int64_t waiting;
-	int64_t idle; /* threads that sleep: nobody is signalled who does not */
-	bool waking;  /* one of them was signalled and is on its way: it calls the next if there is more to do */
+	struct exchange_queue queue, resumed;
+	int64_t waiting; /* in `queue` */
+	int64_t parked;	 /* and not resumed yet */
+	int64_t idle;	 /* threads that sleep: nobody is signalled who does not */
+	bool waking;	 /* one of them was signalled and is on its way: it calls the next if there is more to do */
 	bool stopping;
 
 	size_t thread_count; /* of those that were started */
 	struct crew_thread threads[];
 };
 
+static bool has_work(const struct crew *crew)
+{
+	return !STAILQ_EMPTY(&crew->resumed) || !STAILQ_EMPTY(&crew->queue);
+}
+
 /* Under the lock; true: the caller signals `work` after it. */
 static bool must_wake(struct crew *crew)
 {
-	bool wake = !crew->waking && crew->idle > 0 && !STAILQ_EMPTY(&crew->queue);
+	bool wake = !crew->waking && crew->idle > 0 && has_work(crew);
 
 	crew->waking |= wake;
 	return wake;
+}
+
+/* Under the lock: what was begun goes first. NULL: there is none. */
+static struct exchange *take_first(struct crew *crew)
+{
+	struct exchange *x = STAILQ_FIRST(&crew->resumed);
+
+	if (x) {
+		STAILQ_REMOVE_HEAD(&crew->resumed, link);
+		return x;
+	}
+	x = STAILQ_FIRST(&crew->queue);
+	if (x) {
+		STAILQ_REMOVE_HEAD(&crew->queue, link);
+		crew->waiting--;
+	}
+	return x;
 }
 
 /* The next exchange, NULL: the crew has ended. `ret_stopping` says whether it may still be begun. */
@@ -44,17 +67,13 @@ static struct exchange *take(struct crew *crew, bool *ret_stopping)
 {
 	pthread_mutex_lock(&crew->lock);
 	crew->idle++;
-	while (STAILQ_EMPTY(&crew->queue) && !crew->stopping) {
+	while (!has_work(crew) && !(crew->stopping && crew->parked == 0)) {
 		pthread_cond_wait(&crew->work, &crew->lock);
 		/* also if it was another one that was signalled: that one then finds no wake-up of its own to end */
 		crew->waking = false;
 	}
 	crew->idle--;
-	struct exchange *x = STAILQ_FIRST(&crew->queue);
-	if (x) {
-		STAILQ_REMOVE_HEAD(&crew->queue, link);
-		crew->waiting--;
-	}
+	struct exchange *x = take_first(crew);
 	*ret_stopping = crew->stopping;
 	bool wake = must_wake(crew);
 	pthread_mutex_unlock(&crew->lock);
@@ -65,6 +84,10 @@ static struct exchange *take(struct crew *crew, bool *ret_stopping)
 
 static void serve(struct crew *crew, struct exchange *x, struct request_thread *thread, bool stopping)
 {
+	if (x->then) {
+		exchange_handle(x, thread);
+		return;
+	}
 	int64_t waited_us = clock_mono_us() - x->queued_us;
 
 	histogram_observe(crew->edge->crew_wait[crew->kind], waited_us);
@@ -125,6 +148,7 @@ int crew_start(const struct crew_options *options, struct crew **ret_crew)
 	crew->queue_max = options->config->queue;
 	crew->deadline_us = options->config->deadline_ms * 1000;
 	STAILQ_INIT(&crew->queue);
+	STAILQ_INIT(&crew->resumed);
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->work, NULL);
 	for (size_t i = 0; i < threads; i++) {
@@ -146,7 +170,7 @@ int crew_offer(struct crew *crew, struct exchange *x)
 	pthread_mutex_lock(&crew->lock);
 	if (crew->stopping) {
 		err = ERR_CLOSED;
-	} else if (crew->waiting >= crew->queue_max) {
+	} else if (crew->waiting + crew->parked >= crew->queue_max) {
 		err = ERR_LIMIT;
 	} else {
 		STAILQ_INSERT_TAIL(&crew->queue, x, link);
@@ -157,6 +181,28 @@ int crew_offer(struct crew *crew, struct exchange *x)
 	if (wake)
 		pthread_cond_signal(&crew->work);
 	return err;
+}
+
+void crew_park(struct crew *crew)
+{
+	pthread_mutex_lock(&crew->lock);
+	crew->parked++;
+	pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_resume(struct crew *crew, struct exchange *x)
+{
+	pthread_mutex_lock(&crew->lock);
+	STAILQ_INSERT_TAIL(&crew->resumed, x, link);
+	crew->parked--;
+	bool last = crew->stopping && crew->parked == 0;
+	bool wake = must_wake(crew);
+	/* the crew may be freed as soon as the last one can be taken, so within the lock */
+	if (last)
+		pthread_cond_broadcast(&crew->work);
+	else if (wake)
+		pthread_cond_signal(&crew->work);
+	pthread_mutex_unlock(&crew->lock);
 }
 
 void crew_stop(struct crew *crew)

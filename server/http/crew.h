@@ -2,7 +2,8 @@
  * A crew: a few request threads that run handlers as straight-line code, behind a bounded queue.
  *
  * Overload sheds: a full queue refuses (the loop answers 503), an exchange that has waited longer than the crew's
- * deadline is answered 503 without being begun, one whose client has left is dropped.
+ * deadline is answered 503 without being begun, one whose client has left is dropped. Parked exchanges
+ * (exchange_park) count as waiting in the queue; resumed ones go before those that were not begun.
  */
 #ifndef TOKENFIRST_SERVER_HTTP_CREW_H
 #define TOKENFIRST_SERVER_HTTP_CREW_H
@@ -25,7 +26,14 @@ int crew_start(const struct crew_options *options, struct crew **ret_crew) MUST_
 /* The exchange is the crew's on 0. ERR_LIMIT: the queue is full; ERR_CLOSED: stopping. */
 int crew_offer(struct crew *crew, struct exchange *x) MUST_CHECK;
 
-/* Refuses what waits (503) and what is still offered; waits for handlers that run: they use services that end later. */
+/* For exchange_park and exchange_resume. */
+void crew_park(struct crew *crew);
+void crew_resume(struct crew *crew, struct exchange *x);
+
+/*
+ * Refuses what waits (503) and what is still offered; waits for handlers that run and for what is parked: they use
+ * services that end later.
+ */
 void crew_stop(struct crew *crew); /* NULL is fine */
 /* Stopped, and no loop runs any more that could offer. NULL is fine. */
 void crew_free(struct crew *crew);

@@ -10,6 +10,7 @@
 #include "config/json_text.h"
 #include "config/log.h"
 #include "server/http/cookie.h"
+#include "server/http/crew.h"
 #include "server/http/engine.h"
 #include "server/http/form.h"
 #include "server/http/loop.h"
@@ -192,6 +193,21 @@ void exchange_add_header(struct exchange *x, const char *name, const char *value
 	x->reply.headers[x->reply.header_count++] = line;
 }
 
+void exchange_park(
+	struct exchange *x, void (*then)(struct exchange *x, struct request_thread *thread, void *arg), void *arg)
+{
+	assert(x->with_crew && !x->then && !x->reply.status);
+	x->then = then;
+	x->then_arg = arg;
+	*x->note = true;
+	crew_park(x->edge->crews[x->route->crew]);
+}
+
+void exchange_resume(struct exchange *x)
+{
+	crew_resume(x->edge->crews[x->route->crew], x);
+}
+
 static void hand_over(struct exchange *x)
 {
 	if (x->note)
@@ -277,12 +293,17 @@ void exchange_unavailable(struct exchange *x, const char *detail)
 void exchange_handle(struct exchange *x, struct request_thread *thread)
 {
 	const struct route *route = x->route; /* constant: may be read after the answer */
-	bool answered = false;
+	void (*then)(struct exchange * x, struct request_thread * thread, void *arg) = x->then;
+	bool done = false; /* with it, as answered or parked again */
 
-	/* cppcheck-suppress autoVariables; only route->handle, below, writes through it */
-	x->note = &answered;
-	route->handle(x, thread);
-	if (answered)
+	/* cppcheck-suppress autoVariables; only the handler, below, writes through it */
+	x->note = &done;
+	x->then = NULL;
+	if (then)
+		then(x, thread, x->then_arg);
+	else
+		route->handle(x, thread);
+	if (done)
 		return;
 	log_write(LOG_ERROR, "handler gave no answer", LOG_STR("method", route->method), LOG_STR("route", route->path),
 		LOG_STR("request_id", x->request_id));

@@ -5,7 +5,8 @@
  * the route's crew (or on the loop thread, for routes that never block), reads it,
  * and answers exactly once. Answering hands it back: the handler must not touch the exchange
  * afterwards, but may go on with work of its own that the caller does not wait for.
- * A handler that returns without an answer gets a 500.
+ * A handler that returns without an answer gets a 500, unless it has parked the exchange: then something else will
+ * resume it, and its thread is free for other requests meanwhile.
  *
  * Texts that the accessors return live until the answer.
  */
@@ -21,6 +22,7 @@
 #include "config/buf.h"
 
 struct exchange;
+struct request_thread;
 
 const char *exchange_method(const struct exchange *x);
 const char *exchange_path(const struct exchange *x);
@@ -68,6 +70,17 @@ void exchange_cache(struct exchange *x, const char *cache_control);
 void exchange_policy(struct exchange *x, const char *content_security_policy);
 /* Before the answer: an extra header (copied). Invalid or too many: ignored and logged, it is our bug. */
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
+
+/*
+ * Before the answer, in a handler of a crew: the handler returns, and once somebody has called exchange_resume, a thread
+ * of the same crew (another one, with a read connection of its own) calls `then`, which is a handler as the first one
+ * was. From here on x and `arg` are that one's: who parks hands over to whoever resumes, and touches neither any more.
+ * It must be resumed once, whatever happens: the crew does not end before.
+ */
+void exchange_park(
+	struct exchange *x, void (*then)(struct exchange *x, struct request_thread *thread, void *arg), void *arg);
+/* Any thread; it may run already by the time this returns. */
+void exchange_resume(struct exchange *x);
 
 /* The ways to answer. `body` of exchange_answer is copied; `content_type` is static text, NULL: none. exchange_answer_json takes over the reference;
    a NULL body (no memory) becomes a 503. */

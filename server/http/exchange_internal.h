@@ -2,8 +2,8 @@
  * The inside of an exchange, for http/ alone.
  *
  * Who may touch it: the loop's thread until it is offered to a crew; then one crew thread until the answer; from
- * exchange_hand_over on the loop's thread again, which sends the answer and frees it. The two hand-overs go through the
- * queues' locks, so nothing in here is atomic but the connection's `gone`.
+ * exchange_hand_over on the loop's thread again, which sends the answer and frees it. A parked one belongs to whoever
+ * will resume it. All hand-overs go through the queues' locks, so nothing in here is atomic but the connection's `gone`.
  */
 #ifndef TOKENFIRST_SERVER_HTTP_EXCHANGE_INTERNAL_H
 #define TOKENFIRST_SERVER_HTTP_EXCHANGE_INTERNAL_H
@@ -49,7 +49,9 @@ struct exchange {
 	int64_t started_us, queued_us;
 	bool with_crew; /* an answer goes through the loop's queue */
 	bool headers_seen, answered, sent;
-	bool *note; /* on the handler's stack: set when it answers, for then nothing else of x may be read */
+	bool *note; /* on the handler's stack: set when it answers or parks, for then nothing else of x may be read */
+	void (*then)(struct exchange *x, struct request_thread *thread, void *arg); /* parked; NULL: not */
+	void *then_arg;
 	struct reply reply;
 	STAILQ_ENTRY(exchange) link; /* in a crew's queue, then in its loop's list of answered ones */
 };
@@ -60,7 +62,10 @@ STAILQ_HEAD(exchange_queue, exchange);
 struct exchange *exchange_new(struct edge *edge, struct loop *loop, struct connection *c, int64_t now_us);
 void exchange_free(struct exchange *x); /* NULL is fine */
 
-/* Runs the route's handler; one that does not answer is answered for with a 500. x is not ours afterwards. */
+/*
+ * Runs the route's handler, or what a parked exchange goes on with; one that neither answers nor parks is answered for
+ * with a 500. x is not ours afterwards.
+ */
 void exchange_handle(struct exchange *x, struct request_thread *thread);
 
 /* Ends an exchange that nobody waits for: the connection is closed without an answer. */

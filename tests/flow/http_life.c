@@ -179,6 +179,51 @@ Test(http_life, a_client_that_leaves_the_queue_is_not_served)
 	close(probe);
 }
 
+enum { PARKED = 5 };
+
+Test(http_life, what_is_parked_holds_no_thread)
+{
+	int parked[PARKED];
+
+	edge.config.requests.other.threads = 1;
+	edge_begin(&edge);
+	for (size_t i = 0; i < PARKED; i++)
+		parked[i] = requested(GET("/park"));
+	edge_await(&edge.app.running, PARKED);
+	int probe = requested(GET("/other"));
+	edge_read(probe, "\r\n\r\nother", &reply);
+	cr_expect_eq(status(), 200);
+	edge_open_gate(&edge);
+	for (size_t i = 0; i < PARKED; i++) {
+		edge_read(parked[i], "\r\n\r\nresumed", &reply);
+		cr_expect_eq(status(), 200);
+		send_text(parked[i], GET("/other"));
+		edge_read(parked[i], "\r\n\r\nother", &reply);
+		close(parked[i]);
+	}
+	close(probe);
+}
+
+Test(http_life, what_is_parked_counts_as_waiting)
+{
+	edge.config.requests.other.queue = 2;
+	edge_begin(&edge);
+	int first = requested(GET("/park")), second = requested(GET("/park"));
+	edge_await(&edge.app.running, 2);
+	int refused = requested(GET("/other"));
+	edge_read(refused, "request_id", &reply);
+	cr_expect_eq(status(), 503);
+	cr_expect_eq(edge_shed_count(&edge, "crew_queue"), 1);
+	edge_open_gate(&edge);
+	edge_read(first, "\r\n\r\nresumed", &reply);
+	edge_read(second, "\r\n\r\nresumed", &reply);
+	send_text(refused, GET("/other"));
+	edge_read(refused, "\r\n\r\nother", &reply);
+	close(first);
+	close(second);
+	close(refused);
+}
+
 Test(http_life, a_full_queue_sheds)
 {
 	edge.config.requests.other.threads = 1;
@@ -361,6 +406,52 @@ Test(http_life, stopping_answers_what_is_under_way)
 	cr_expect_eq(atomic_load(&edge.app.gone), 0);
 	close(idle);
 	close(busy);
+}
+
+Test(http_life, stopping_answers_what_is_parked)
+{
+	pthread_t stopper;
+
+	edge_begin(&edge);
+	int idle = requested(GET("/loop"));
+	edge_read(idle, "\r\n\r\nloop", &reply);
+	int parked = requested(GET("/park"));
+	edge_await(&edge.app.running, 1);
+	cr_assert_eq(pthread_create(&stopper, NULL, stop_slowly, NULL), 0);
+	edge_read(idle, NULL, &reply); /* closed before long, which shows that the end has begun */
+	edge_open_gate(&edge);
+	edge_read(parked, NULL, &reply);
+	cr_expect_eq(status(), 200);
+	cr_expect_not_null(strstr(reply.text, "\r\n\r\nresumed"));
+	pthread_join(stopper, NULL);
+	close(idle);
+	close(parked);
+}
+
+static void *open_later(void *arg)
+{
+	(void)arg;
+	harness_sleep_ms(SHORT_MS);
+	edge_open_gate(&edge);
+	return NULL;
+}
+
+/* Its client is cut after the grace; the end waits for it all the same, on all threads. */
+Test(http_life, the_end_waits_for_what_is_parked)
+{
+	pthread_t opener;
+	int64_t start_us;
+
+	edge_begin(&edge);
+	int parked = requested(GET("/park")), other = requested(GET("/park"));
+	edge_await(&edge.app.running, 2);
+	start_us = harness_mono_us();
+	cr_assert_eq(pthread_create(&opener, NULL, open_later, NULL), 0);
+	edge_end(&edge, 0);
+	cr_expect_geq(harness_mono_us() - start_us, (SHORT_MS - 20) * 1000);
+	pthread_join(opener, NULL);
+	close(parked);
+	close(other);
 }
 
 Test(http_life, after_the_grace_clients_are_cut_and_handlers_told)

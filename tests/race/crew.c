@@ -37,6 +37,7 @@ static const char *const requests[] = {
 	"POST /echo" HEAD "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
 	"GET /nothing" HEAD "\r\n",
 	"GET /after" HEAD "\r\n",
+	"GET /park" HEAD "\r\n",
 	"GET /other" HEAD "\r\nGET /loop" HEAD "\r\n",
 };
 enum { KINDS = sizeof(requests) / sizeof(requests[0]) };

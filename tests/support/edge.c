@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,12 @@
 #include "config/log.h"
 #include "server/auth/refresh_cookie.h"
 #include "tests/support/harness.h"
+
+/* What a parked exchange is resumed by. */
+struct parking {
+	struct exchange *x;
+	struct app *app;
+};
 
 static void text(struct exchange *x, const char *body)
 {
@@ -91,6 +98,37 @@ static void after(struct exchange *x, struct request_thread *thread)
 	atomic_fetch_add(&thread->app->finished, 1);
 }
 
+static void resumed(struct exchange *x, struct request_thread *thread, void *arg)
+{
+	text(x, arg == thread->app ? "resumed" : "not what was parked");
+}
+
+/* Only x is its own by then; the services live until the crew has ended, which waits for this. */
+static void *resume_at_gate(void *arg)
+{
+	struct parking *parking = arg;
+
+	while (!atomic_load(&parking->app->gate))
+		harness_sleep_ms(1);
+	exchange_resume(parking->x);
+	free(parking);
+	return NULL;
+}
+
+static void park(struct exchange *x, struct request_thread *thread)
+{
+	struct parking *parking = malloc(sizeof(*parking));
+	pthread_t resumer;
+
+	if (!parking)
+		harness_fail("no memory");
+	*parking = (struct parking){.x = x, .app = thread->app};
+	atomic_fetch_add(&thread->app->running, 1);
+	exchange_park(x, resumed, thread->app);
+	if (pthread_create(&resumer, NULL, resume_at_gate, parking) != 0 || pthread_detach(resumer) != 0)
+		harness_fail("no thread");
+}
+
 static void mute(struct exchange *x, struct request_thread *thread)
 {
 	(void)x;
@@ -164,27 +202,28 @@ static void large(struct exchange *x, struct request_thread *thread)
 }
 
 static const struct route routes[] = {
-	{"GET", "/loop", CREW_LOOP, false, false, loop, NULL},
-	{"GET", "/health/live", CREW_LOOP, false, false, loop, NULL},
-	{"GET", "/other", CREW_OTHER, false, false, other, NULL},
-	{"GET", "/headers", CREW_OTHER, false, false, headers, NULL},
-	{"GET", "/login", CREW_LOGIN, false, false, other, NULL},
-	{"GET", "/ops", CREW_OTHER, false, true, other, NULL},
-	{"POST", "/echo", CREW_OTHER, true, false, echo, NULL},
-	{"POST", "/json", CREW_OTHER, true, false, json, NULL},
-	{"GET", "/items/{id}", CREW_OTHER, false, false, items, NULL},
-	{"GET", "/wait", CREW_OTHER, false, false, wait_at_gate, NULL},
-	{"GET", "/after", CREW_OTHER, false, false, after, NULL},
-	{"GET", "/mute", CREW_OTHER, false, false, mute, NULL},
-	{"GET", "/large", CREW_OTHER, false, false, large, NULL},
-	{"POST", "/form", CREW_OTHER, BODY_FORM, false, form, NULL},
-	{"GET", "/cookie", CREW_OTHER, BODY_NONE, false, cookie, NULL},
-	{"POST", "/refresh", CREW_OTHER, BODY_NONE, false, refresh, NULL},
-	{"POST", "/grant", CREW_OTHER, BODY_NONE, false, grant, NULL},
-	{"DELETE", "/grant", CREW_OTHER, BODY_NONE, false, grant, NULL},
-	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page, NULL},
-	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full, NULL},
-	{"GET", "/loop-mute", CREW_LOOP, false, false, mute, NULL},
+	{"GET", "/loop", CREW_LOOP, false, false, loop},
+	{"GET", "/health/live", CREW_LOOP, false, false, loop},
+	{"GET", "/other", CREW_OTHER, false, false, other},
+	{"GET", "/headers", CREW_OTHER, false, false, headers},
+	{"GET", "/login", CREW_LOGIN, false, false, other},
+	{"GET", "/ops", CREW_OTHER, false, true, other},
+	{"POST", "/echo", CREW_OTHER, true, false, echo},
+	{"POST", "/json", CREW_OTHER, true, false, json},
+	{"GET", "/items/{id}", CREW_OTHER, false, false, items},
+	{"GET", "/wait", CREW_OTHER, false, false, wait_at_gate},
+	{"GET", "/after", CREW_OTHER, false, false, after},
+	{"GET", "/mute", CREW_OTHER, false, false, mute},
+	{"GET", "/park", CREW_OTHER, BODY_NONE, false, park},
+	{"GET", "/large", CREW_OTHER, false, false, large},
+	{"POST", "/form", CREW_OTHER, BODY_FORM, false, form},
+	{"GET", "/cookie", CREW_OTHER, BODY_NONE, false, cookie},
+	{"POST", "/refresh", CREW_OTHER, BODY_NONE, false, refresh},
+	{"POST", "/grant", CREW_OTHER, BODY_NONE, false, grant},
+	{"DELETE", "/grant", CREW_OTHER, BODY_NONE, false, grant},
+	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page},
+	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full},
+	{"GET", "/loop-mute", CREW_LOOP, false, false, mute},
 };
 
 void edge_prepare(struct test_edge *edge)

@@ -12,6 +12,7 @@
  *   GET  /mute           does not answer                     GET /large       EDGE_LARGE_BODY bytes
  *   POST /form           its form fields or JSON as JSON     GET /cookie      its cookie "name" and its client
  *   POST /refresh        the token of its refresh cookie     POST /grant      sets that cookie; DELETE takes it away
+ *   GET  /park           parks until the gate is opened, then "resumed"
  *   GET  /page           with a policy of its own            GET /full        as many extra headers as there may be
  */
 #ifndef TOKENFIRST_TESTS_SUPPORT_EDGE_H
@@ -30,7 +31,7 @@ enum { EDGE_PATIENCE_MS = 5000, EDGE_LARGE_BODY = 32 << 20, EDGE_REPLY_MAX = 64 
 /* What the handlers see: struct app is opaque to http/, so a test may define its own. */
 struct app {
 	const struct config *config;
-	atomic_int running;  /* handlers of /wait and /after that have begun */
+	atomic_int running;  /* handlers of /wait, /after and /park that have begun */
 	atomic_int gone;     /* those that saw their client leave */
 	atomic_int finished; /* those of /after that went on to their end */
 	atomic_bool gate;
