@@ -346,8 +346,8 @@ static void lock_arenas(struct passwords *p, size_t memory_bytes)
 		if (!arena_lock(p->slots[i].arena))
 			continue;
 		log_write(LOG_INFO,
-			"the memory of hash threads may be swapped out: RLIMIT_MEMLOCK (ulimit -l; LimitMEMLOCK "
-			"of systemd) does not let it be locked",
+			"the memory of hash threads can't be locked, and may be swapped out; "
+			"RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK of systemd) has to allow it",
 			LOG_STR("reason", err_system_text(errno, text)),
 			LOG_INT("bytes", p->slot_count * memory_bytes));
 		return;
