@@ -69,6 +69,7 @@
 #define LIMIT_ACCESS_WAYS	  4    /* places of a verified token in the cache; of those, the least used goes */
 #define LIMIT_ACCESS_LOCKS	  64   /* that the cache's places share */
 #define LIMIT_ACCESS_ANSWER	  1024 /* bytes of an answer that is kept with a token; longer ones are made anew */
+#define LIMIT_INTROSPECT_AT_ONCE  8192 /* bytes of a body that a loop's thread reads; larger ones are a crew's */
 #define LIMIT_TOKEN_SKEW_S	  60   /* seconds by which a token may have been issued in our future */
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */

@@ -38,7 +38,7 @@ const struct route app_routes[] = {
 	{"GET", "/password/reset", CREW_LOOP, BODY_NONE, false, page_reset, NULL},
 	{"POST", "/password/change", CREW_LOGIN, BODY_JSON, false, password_change, NULL},
 	{"POST", "/token/refresh", CREW_OTHER, BODY_JSON_OPTIONAL, false, token_refresh, NULL},
-	{"POST", "/introspect", CREW_OTHER, BODY_FORM, false, introspect, NULL},
+	{"POST", "/introspect", CREW_OTHER, BODY_FORM, false, introspect, introspect_at_once},
 	{"POST", "/logout", CREW_OTHER, BODY_JSON_OPTIONAL, false, logout, NULL},
 	{"GET", "/me", CREW_OTHER, BODY_NONE, false, me, me_at_once},
 	{"GET", "/me/sessions", CREW_OTHER, BODY_NONE, false, me_sessions_list, NULL},

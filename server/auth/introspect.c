@@ -95,6 +95,28 @@ static void answer(struct exchange *x, struct request_thread *thread, const char
 		exchange_unavailable(x, "The session can't be looked up right now.");
 }
 
+void introspect_at_once(struct exchange *x, struct request_thread *thread)
+{
+	const struct service_config *service;
+	char text[LIMIT_ACCESS_ANSWER];
+	size_t len = 0;
+	json_t *body;
+
+	/* a larger one is no token of ours, and a loop has no time for it */
+	(void)exchange_body(x, &len);
+	if (thread->app->config->token.cache == 0 || len > LIMIT_INTROSPECT_AT_ONCE)
+		return;
+	service = service_recognise_client(x, thread->app);
+	if (!service || !service->introspect)
+		return;
+	body = exchange_form(x);
+	const char *token = json_string_value(json_object_get(body, "token"));
+	len = token ? access_answer(thread->app, token, ACCESS_INTROSPECT, text) : 0;
+	if (len)
+		exchange_answer(x, 200, "application/json", text, len);
+	json_decref(body);
+}
+
 void introspect(struct exchange *x, struct request_thread *thread)
 {
 	const struct service_config *service = service_authenticate_client(x, thread->app);

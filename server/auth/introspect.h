@@ -14,5 +14,7 @@
  * 429, 503.
  */
 void introspect(struct exchange *x, struct request_thread *thread);
+/* The same answer, where it has been given about this token before and is still true; else nothing (route.h). */
+void introspect_at_once(struct exchange *x, struct request_thread *thread);
 
 #endif

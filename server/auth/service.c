@@ -11,29 +11,28 @@
 #include "server/auth/bearer.h"
 
 /* Digests are of one length whatever the tokens are, and the key makes them this process's own. */
-static bool same_token(const unsigned char key[crypto_generichash_KEYBYTES], const char *a, const char *b)
+static void digest(const unsigned char key[crypto_generichash_KEYBYTES], const char *token,
+	unsigned char ret_digest[crypto_generichash_BYTES])
 {
-	unsigned char digest_a[crypto_generichash_BYTES], digest_b[crypto_generichash_BYTES];
-
-	(void)crypto_generichash(
-		digest_a, sizeof(digest_a), (const unsigned char *)a, strlen(a), key, crypto_generichash_KEYBYTES);
-	(void)crypto_generichash(
-		digest_b, sizeof(digest_b), (const unsigned char *)b, strlen(b), key, crypto_generichash_KEYBYTES);
-	return sodium_memcmp(digest_a, digest_b, sizeof(digest_a)) == 0;
+	(void)crypto_generichash(ret_digest, crypto_generichash_BYTES, (const unsigned char *)token, strlen(token), key,
+		crypto_generichash_KEYBYTES);
 }
 
 /* `name` NULL: whichever it is. */
 static const struct service_config *find(const struct config *config, const char *name, const char *token)
 {
-	const struct service_config *found = NULL;
 	unsigned char key[crypto_generichash_KEYBYTES];
+	unsigned char given[crypto_generichash_BYTES], own[crypto_generichash_BYTES];
+	const struct service_config *found = NULL;
 
 	randombytes_buf(key, sizeof(key));
+	digest(key, token, given);
 	/* all of them, however early one is found */
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct service_config *service = &config->services[i];
 
-		if (same_token(key, token, service->token) && (!name || strcmp(name, service->name) == 0))
+		digest(key, service->token, own);
+		if (sodium_memcmp(given, own, sizeof(own)) == 0 && (!name || strcmp(name, service->name) == 0))
 			found = service;
 	}
 	return found;
@@ -48,6 +47,13 @@ const struct service_config *service_authenticate(struct exchange *x, const stru
 		(void)bearer_refuse(x, token != NULL, "This is no service's token.",
 			"Send a service's token: Authorization: Bearer TOKEN");
 	return found;
+}
+
+static const char basic_scheme[] = "Basic ";
+
+static bool is_basic(const char *header)
+{
+	return header && strncasecmp(header, basic_scheme, sizeof(basic_scheme) - 1) == 0;
 }
 
 /* application/x-www-form-urlencoded, as RFC 6749 2.3.1 has it, in place. */
@@ -102,24 +108,45 @@ static void refuse_client(struct exchange *x, bool bearer, bool basic)
 		exchange_problem(x, 401, "invalid_client", "This is no service's name and token.");
 }
 
+/* By either scheme; NULL: it is none of ours, or says nothing. */
+static const struct service_config *find_client(struct exchange *x, const struct config *config)
+{
+	const char *header = exchange_header(x, "Authorization"), *token = bearer_token(x);
+
+	if (token)
+		return find(config, NULL, token);
+	return is_basic(header) ? find_basic(config, header + sizeof(basic_scheme) - 1) : NULL;
+}
+
 const struct service_config *service_authenticate_client(struct exchange *x, struct app *app)
 {
-	static const char scheme[] = "Basic ";
-	const char *header = exchange_header(x, "Authorization"), *token = bearer_token(x);
-	const bool basic = header && strncasecmp(header, scheme, sizeof(scheme) - 1) == 0;
+	const bool basic = is_basic(exchange_header(x, "Authorization")), bearer = bearer_token(x) != NULL;
 	const struct service_config *found;
 	struct throttle_ticket ticket;
 
-	if (!token && !basic) {
+	if (!bearer && !basic) {
 		refuse_client(x, false, false);
 		return NULL;
 	}
 	if (throttle_begin(app->throttle, x, THROTTLE_TOKEN, NULL, &ticket) != 0)
 		return NULL;
-	found = token ? find(app->config, NULL, token) : find_basic(app->config, header + sizeof(scheme) - 1);
+	found = find_client(x, app->config);
 	throttle_end(app->throttle, &ticket, found ? THROTTLE_PASSED : THROTTLE_FAILED);
 	if (!found)
-		refuse_client(x, token != NULL, basic);
+		refuse_client(x, bearer, basic);
+	return found;
+}
+
+const struct service_config *service_recognise_client(struct exchange *x, struct app *app)
+{
+	const struct service_config *found;
+	struct throttle_ticket ticket;
+
+	if (throttle_try(app->throttle, exchange_client(x), THROTTLE_TOKEN, NULL, &ticket) != 0)
+		return NULL;
+	found = find_client(x, app->config);
+	/* a wrong one is counted by service_authenticate_client, which refuses it */
+	throttle_end(app->throttle, &ticket, found ? THROTTLE_PASSED : THROTTLE_UNKNOWN);
 	return found;
 }
 

@@ -20,6 +20,11 @@ const struct service_config *service_authenticate(struct exchange *x, const stru
  * taken as it is and form-decoded.
  */
 const struct service_config *service_authenticate_client(struct exchange *x, struct app *app);
+/*
+ * The same without a wait and without an answer, for a loop's thread. NULL: it is none, or the throttle has more to say:
+ * ask service_authenticate_client.
+ */
+const struct service_config *service_recognise_client(struct exchange *x, struct app *app);
 
 /* Whether it may send events of this type. */
 bool service_may_send(const struct service_config *service, const char *event_type);

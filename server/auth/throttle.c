@@ -335,6 +335,30 @@ int throttle_admit(struct throttle *throttle, const char *client, enum throttle_
 	return err;
 }
 
+int throttle_try(struct throttle *throttle, const char *client, enum throttle_kind kind, const char *name,
+	struct throttle_ticket *ret_ticket)
+{
+	struct throttle *t = throttle;
+	const struct attempt a = describe(t, client, kind, name);
+	int64_t now_ms = clock_now_ms(), retry_ms = 0;
+	bool admitted = a.ticket.exempt;
+
+	if (!admitted) {
+		pthread_mutex_lock(&t->mutex);
+		/* asked before it is decided, as a refusal counts */
+		admitted = ask(&t->tables[BY_ACCOUNT], a.ticket.account, a.account_rule, now_ms, &retry_ms) ==
+				   VERDICT_ADMIT &&
+			   ask(&t->tables[BY_ADDRESS], a.ticket.address, &t->address, now_ms, &retry_ms) ==
+				   VERDICT_ADMIT &&
+			   decide(t, &a, &retry_ms) == VERDICT_ADMIT;
+		pthread_mutex_unlock(&t->mutex);
+	}
+	if (!admitted)
+		return ERR_LIMIT;
+	*ret_ticket = a.ticket;
+	return 0;
+}
+
 void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enum throttle_outcome outcome)
 {
 	struct throttle *t = throttle;

@@ -78,6 +78,12 @@ int throttle_begin_user(struct throttle *throttle, struct exchange *x, enum thro
 int throttle_admit(struct throttle *throttle, const char *client, enum throttle_kind kind, const char *name,
 	bool (*gone)(const void *arg), const void *arg, struct throttle_ticket *ret_ticket,
 	int64_t *ret_retry_ms) MUST_CHECK;
+/*
+ * The same without a wait, for a loop's thread: 0, or ERR_LIMIT where throttle_admit would wait or refuse, which is neither
+ * counted nor answered.
+ */
+int throttle_try(struct throttle *throttle, const char *client, enum throttle_kind kind, const char *name,
+	struct throttle_ticket *ret_ticket) MUST_CHECK;
 /* Once for each ticket; further calls do nothing. Any thread. */
 void throttle_end(struct throttle *throttle, struct throttle_ticket *ticket, enum throttle_outcome outcome);
 /*

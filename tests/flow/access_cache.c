@@ -327,9 +327,60 @@ Test(access_cache, shows_in_the_metrics)
 	cr_expect_eq(metric_value(server, "tokenfirst_http_requests_total{route=\"/me\",status=\"200\"}"), 5);
 	cr_expect_eq(metric_value(server, "tokenfirst_crew_wait_seconds_count{crew=\"other\"}"), 1,
 		"only the first one went to a crew");
+	free(introspection(server, &login));
+	free(introspection(server, &login));
+	free(introspection(server, &login));
+	cr_expect_eq(metric_value(server, HITS), 4 + 3, "the first one found the token, and had no answer yet");
+	cr_expect_eq(metric_value(server, "tokenfirst_crew_wait_seconds_count{crew=\"other\"}"), 2);
 	reply = call(server, "HEAD", "/me", &login, NULL);
 	cr_expect_eq(reply.status, 200);
 	cr_expect_eq(reply.body_len, 0);
 	http_reply_release(&reply);
+	server_free(server);
+}
+
+/* Who asks is looked at each time, at once as well. */
+Test(access_cache, tells_no_stranger)
+{
+	static const char *const strangers[] = {
+		NULL, "Authorization: Bearer wrong", "Authorization: Basic d3Jvbmc6d3Jvbmc="};
+	struct server *server = scene_server(CONFIG, with);
+	struct api_login login = log_in(server, "alice");
+	char *body = scene_text("{'token':'%s'}", login.access_token);
+	struct http_reply reply;
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		api_post(server, "/introspect", strangers[i], body, &reply);
+		cr_expect_eq(reply.status, 401, "%zu: %d", i, reply.status);
+		http_reply_release(&reply);
+	}
+	api_post(server, "/introspect", ASKER, "{\"token\":", &reply);
+	cr_expect_eq(reply.status, 400);
+	http_reply_release(&reply);
+	free(body);
+	server_free(server);
+}
+
+/* Wrong clients are throttled as if nothing were answered at once: the right one waits like them. */
+Test(access_cache, does_not_get_around_the_throttle)
+{
+	static const char *const strict[] = {"throttle.address.burst=3", "throttle.address.per_minute=1", NULL};
+	struct server *server = scene_server(
+		"{\"throttle\":{\"exempt\":[\"10.9.9.9\"]},\"services\":{\"shop\":{\"token\":\"a-token-of-the-shop\","
+		"\"types\":[\"order.*\"],\"introspect\":true}}}",
+		strict);
+	struct api_login login = log_in(server, "alice");
+	char *body = scene_text("{'token':'%s'}", login.access_token);
+	struct http_reply reply;
+
+	for (int i = 0; i < 3; i++) {
+		api_post(server, "/introspect", "Authorization: Bearer wrong", body, &reply);
+		cr_expect_eq(reply.status, 401, "%d: %d", i, reply.status);
+		http_reply_release(&reply);
+	}
+	api_post(server, "/introspect", ASKER, body, &reply);
+	cr_expect_eq(reply.status, 429, "%d", reply.status);
+	http_reply_release(&reply);
+	free(body);
 	server_free(server);
 }
