@@ -141,7 +141,8 @@ static int probe(struct db *db)
 /* Leaves the job's own outcome in it, its changes undone if that is an error. Not 0: the batch is lost. */
 static int run_job(struct db *db, struct commit_job *job, bool alone)
 {
-	int err = alone ? 0 : db_savepoint(db);
+	const bool savepoint = !alone && !job->single;
+	int err = savepoint ? db_savepoint(db) : 0;
 	if (err != 0)
 		return err;
 	job->err = job->run(db, job->arg);
@@ -149,9 +150,11 @@ static int run_job(struct db *db, struct commit_job *job, bool alone)
 	if (job->err == ERR_STORE || !db_in_transaction(db))
 		return ERR_STORE;
 	if (job->err == 0)
-		return alone ? 0 : db_release(db);
-	if (!alone)
+		return savepoint ? db_release(db) : 0;
+	if (savepoint)
 		return db_rollback_to_savepoint(db);
+	if (job->single)
+		return 0; /* nothing of it is there, and others may be */
 	db_rollback(db);
 	return db_in_transaction(db) ? ERR_STORE : 0;
 }

@@ -3,7 +3,7 @@
  *
  * A job is a function that changes the database inside the transaction of its batch. Jobs
  * that wait while a batch is being synced form the next batch: under load batches grow by
- * themselves, and an idle store commits at once. Each job has its own savepoint: one that
+ * themselves, and an idle store commits at once. Each job has its own savepoint, unless it needs none: one that
  * returns an error is undone alone, and its error is its caller's; if the store can't write, the
  * whole batch is undone and every job of it gets ERR_STORE.
  *
@@ -26,6 +26,12 @@ struct commit_job {
 	int (*run)(struct db *db, void *arg); /* 0 or an error; only database work, nothing slow */
 	void (*done)(void *arg, int err);     /* may free the job; never blocks; NULL: nobody cares */
 	void *arg;
+	/*
+	 * It changes the database by one statement at most, as the last thing that it does, and says what that said. It
+	 * needs no savepoint then: a statement that fails undoes itself, or takes the transaction with it, which ends
+	 * the batch with or without one.
+	 */
+	bool single;
 	/* private to the committer */
 	struct commit_job *next;
 	int err;

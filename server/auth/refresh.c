@@ -249,7 +249,7 @@ void token_refresh(struct exchange *x, struct request_thread *thread)
 		release(r);
 		return;
 	}
-	r->job = (struct commit_job){.run = write_step, .done = written, .arg = r};
+	r->job = (struct commit_job){.run = write_step, .done = written, .arg = r, .single = true};
 	exchange_park(x, finish, r);
 	err = committer_post(r->app->committer, &r->job);
 	if (err)

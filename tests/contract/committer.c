@@ -71,6 +71,36 @@ Test(committer, an_error_in_a_batch_undoes_that_job_alone)
 	cr_assert_eq(open_store_rows(&opened), 2);
 }
 
+/* Its statement undoes itself, its first row with it. */
+Test(committer, a_single_statement_that_fails_is_undone_alone)
+{
+	struct task tasks[5] = {
+		{.id = 1},
+		{.sql = "INSERT INTO t (id) VALUES (2), (1)", .single = true},
+		{.id = 3, .single = true},
+		{.id = 3, .single = true},
+		{.id = 4},
+	};
+	struct gate gate;
+
+	gate_shut(&gate, opened.committer);
+	for (size_t i = 0; i < 5; i++)
+		task_post(&tasks[i], opened.committer);
+	gate_open(&gate);
+	flush();
+	cr_assert_eq(tasks[0].err, 0);
+	cr_assert_eq(tasks[1].err, ERR_EXISTS);
+	cr_assert_eq(tasks[2].err, 0);
+	cr_assert_eq(tasks[3].err, ERR_EXISTS);
+	cr_assert_eq(tasks[4].err, 0);
+	cr_assert_eq(open_store_rows(&opened), 3);
+	task_post(&tasks[1], opened.committer);
+	flush();
+	cr_assert_eq(tasks[1].err, ERR_EXISTS, "alone in its batch, too");
+	cr_assert_eq(open_store_rows(&opened), 3);
+	cr_assert(committer_healthy(opened.committer));
+}
+
 struct looking {
 	struct task task; /* first: the job's argument is both */
 	int64_t seen;	  /* rows that were committed when `done` ran */

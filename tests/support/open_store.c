@@ -93,7 +93,7 @@ void task_done(void *arg, int err)
 void task_post(struct task *task, struct committer *committer)
 {
 	task->err = 99;
-	task->job = (struct commit_job){.run = task_run, .done = task_done, .arg = task};
+	task->job = (struct commit_job){.run = task_run, .done = task_done, .arg = task, .single = task->single};
 	if (committer_post(committer, &task->job) != 0)
 		harness_fail("a job was not taken");
 }

@@ -40,6 +40,7 @@ struct task {
 	int64_t id;
 	const char *sql;   /* run in place of inserting `id` */
 	int result;	   /* returned after that */
+	bool single;	   /* without a savepoint */
 	int err;	   /* what `done` was told */
 	atomic_int *order; /* counts what is done; NULL: nobody counts */
 	int done_as;	   /* its place in that order, from 1 */
