@@ -113,6 +113,7 @@ static void *run(void *arg)
 		{.fd = a->options.ops_fd, .events = POLLIN}, /* poll ignores -1 */
 	};
 
+	(void)pthread_setname_np(pthread_self(), "acceptor");
 	for (;;) {
 		bool able = true;
 		(void)poll(fds, 3, -1);

@@ -1,6 +1,7 @@
 #include "server/http/crew.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/clock.h"
@@ -110,8 +111,12 @@ static void *run(void *arg)
 	struct crew_thread *self = arg;
 	struct request_thread thread = {.app = self->crew->edge->app, .db = self->db};
 	struct exchange *x;
+	char name[16];
 	bool stopping;
 
+	(void)snprintf(
+		name, sizeof(name), "%s-%d", crew_text(self->crew->kind), (int)(self - self->crew->threads) % 10000);
+	(void)pthread_setname_np(pthread_self(), name);
 	while ((x = take(self->crew, &stopping)))
 		serve(self->crew, x, &thread, stopping);
 	return NULL;

@@ -264,6 +264,7 @@ static void *run(void *arg)
 	struct loop *loop = arg;
 	bool stopping = false;
 
+	(void)pthread_setname_np(pthread_self(), "loop");
 	while (!stopping) {
 		sleep_and_note(loop);
 		stopping = take_orders(loop);
