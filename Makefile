@@ -52,8 +52,8 @@ LIBRARY := $(BUILD)/libtokenfirst.a
 PROGRAM := $(BUILD)/tokenfirst
 
 # tests/support: programs of their own (sinks, load generator), libraries to be preloaded, and a library for the tests
-SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi raw_handoff planted seed_outbox seed_users
-SUPPORT_PRELOADS := clock_shift fail_alloc
+SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi raw_handoff planted seed_outbox
+SUPPORT_PRELOADS := clock_shift fail_alloc ticking
 SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c) $(SUPPORT_PRELOADS:%=tests/support/%.c), \
                       $(wildcard tests/support/*.c))
 SUPPORT_LIBRARY  := $(BUILD)/libsupport.a
