@@ -67,7 +67,7 @@ void pages_release(struct pages *pages)
 static void show(struct exchange *x, const struct pages *pages, const char *page)
 {
 	exchange_policy(x, pages->policy);
-	exchange_answer(x, 200, "text/html; charset=utf-8", page, strlen(page));
+	exchange_answer_lasting(x, 200, "text/html; charset=utf-8", page, strlen(page));
 }
 
 void page_verify(struct exchange *x, struct request_thread *thread)

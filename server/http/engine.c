@@ -148,8 +148,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *request, struct exchan
 
 	if (!x->reply.status)
 		return MHD_NO;
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(x->reply.len, x->reply.body, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		x->reply.len, x->reply.body, x->reply.lasting ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
 	x->reply.body = NULL; /* the response's now */

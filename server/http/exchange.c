@@ -45,7 +45,8 @@ void exchange_free(struct exchange *x)
 	if (!x)
 		return;
 	drop_headers(&x->reply);
-	free(x->reply.body);
+	if (!x->reply.lasting)
+		free(x->reply.body);
 	free(x->parameter);
 	buf_release(&x->body);
 	free(x);
@@ -242,6 +243,12 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, c
 	if (len)
 		memcpy(copy, body, len);
 	answer(x, status, content_type, copy, len);
+}
+
+void exchange_answer_lasting(struct exchange *x, int status, const char *content_type, const char *body, size_t len)
+{
+	x->reply.lasting = true;
+	answer(x, status, content_type, (char *)(uintptr_t)body, len);
 }
 
 void exchange_answer_json(struct exchange *x, int status, json_t *body)

@@ -88,6 +88,8 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, c
 void exchange_answer_json(struct exchange *x, int status, json_t *body);
 /* A text of JSON made before, on the heap; taken over. It takes no memory any more, for what must be said once it is done. */
 void exchange_answer_text(struct exchange *x, int status, char *json);
+/* A body that lives as long as the server, and is not copied. */
+void exchange_answer_lasting(struct exchange *x, int status, const char *content_type, const char *body, size_t len);
 /* RFC 9457 problem: `code` is a stable word ("invalid_credentials"), `detail` a sentence for people. */
 void exchange_problem(struct exchange *x, int status, const char *code, const char *detail);
 /* The same with Retry-After in whole seconds, at least 1. */

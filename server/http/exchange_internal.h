@@ -20,8 +20,9 @@ struct loop;
 struct reply {
 	int status;		  /* 0: none yet, or nobody is there to get one */
 	const char *content_type; /* static; NULL: none */
-	char *body;		  /* heap; NULL: empty */
+	char *body;		  /* heap, unless it is lasting; NULL: empty */
 	size_t len;
+	bool lasting;
 	char *headers[LIMIT_HTTP_REPLY_HEADERS]; /* heap: name, NUL, value, NUL */
 	size_t header_count;
 	char cache[64];	    /* of Cache-Control; "": no-store */

@@ -8,8 +8,6 @@
 /* Known methods: those that a route could have. What a path does not have is then a 405, the rest a 501. */
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
-static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
 static const struct guard_verdict go_on = {0};
 
 static struct guard_verdict refuse(int status, const char *code, const char *detail)
@@ -27,6 +25,11 @@ static bool one_of(char c, const char *set)
 	return c && strchr(set, c);
 }
 
+static bool alphanumeric(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 static bool control(char c)
 {
 	return (unsigned char)c < 0x20 || c == 0x7f;
@@ -35,7 +38,7 @@ static bool control(char c)
 bool guard_is_token(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (!one_of(text[i], alphanumeric) && !one_of(text[i], "!#$%&'*+-.^_`|~"))
+		if (!alphanumeric(text[i]) && !one_of(text[i], "!#$%&'*+-.^_`|~"))
 			return false;
 	}
 	return len > 0;
@@ -254,7 +257,7 @@ bool guard_request_id(const char *value)
 	if (len == 0 || len > LIMIT_REQUEST_ID)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (!one_of(value[i], alphanumeric) && !one_of(value[i], "._-"))
+		if (!alphanumeric(value[i]) && !one_of(value[i], "._-"))
 			return false;
 	}
 	return true;

@@ -66,6 +66,18 @@ static void allow(char *list, size_t size, const char *method)
 		allow(list, size, "HEAD");
 }
 
+/* The methods that the path has, for where none of them is the request's. */
+static void list_methods(const struct route *routes, size_t count, const char *path, struct route_match *match)
+{
+	const char *parameter;
+	size_t len;
+
+	for (size_t i = 0; i < count; i++) {
+		if (path_fits(routes[i].path, path, &parameter, &len) != FIT_NONE)
+			allow(match->allow, sizeof(match->allow), routes[i].method);
+	}
+}
+
 void route_find(
 	const struct route *routes, size_t count, const char *method, const char *path, struct route_match *ret_match)
 {
@@ -78,7 +90,6 @@ void route_find(
 		enum fit fit = path_fits(routes[i].path, path, &parameter, &len);
 		if (fit == FIT_NONE)
 			continue;
-		allow(match.allow, sizeof(match.allow), routes[i].method);
 		match.ops = match.ops || routes[i].ops;
 		/* an exact path goes before a pattern that it fits too */
 		if (fit <= best || !method_fits(&routes[i], method))
@@ -88,5 +99,7 @@ void route_find(
 		match.parameter = parameter;
 		match.parameter_len = len;
 	}
+	if (!match.route)
+		list_methods(routes, count, path, &match);
 	*ret_match = match;
 }

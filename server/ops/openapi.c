@@ -29,5 +29,5 @@ int openapi_render(const struct config *config, char **ret_text)
 void openapi_show(struct exchange *x, struct request_thread *thread)
 {
 	exchange_cache(x, "public, max-age=300");
-	exchange_answer(x, 200, "application/json", thread->app->openapi, strlen(thread->app->openapi));
+	exchange_answer_lasting(x, 200, "application/json", thread->app->openapi, strlen(thread->app->openapi));
 }
