@@ -296,7 +296,7 @@ int sessions_owner(struct db *db, int64_t id, int64_t now_ms, struct session_own
 {
 	static const char sql[] = "SELECT " OWNER_COLUMNS
 				  " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1";
-	struct session_owner owner;
+	struct session_owner owner = {.live = false};
 	struct db_statement *s = NULL;
 	int err = db_prepare(db, sql, &s);
 
@@ -320,7 +320,7 @@ int sessions_account(struct db *db, int64_t id, int64_t now_ms, struct session_a
 		"SELECT " OWNER_COLUMNS ", username, email, totp.confirmed_ms "
 		"FROM sessions JOIN users ON users.id = sessions.user_id LEFT JOIN totp ON totp.user_id = users.id "
 		"WHERE sessions.id = $1";
-	struct session_account account;
+	struct session_account account = {.second_factor = false};
 	struct db_statement *s = NULL;
 	int err = db_prepare(db, sql, &s);
 
