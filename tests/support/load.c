@@ -32,6 +32,7 @@ struct connection {
 	enum state state;
 	int64_t retry_us; /* DOWN: not before */
 	double due_us;
+	struct load_request request;
 	size_t sent;
 	size_t got;
 	char reply[REPLY_MAX];
@@ -100,9 +101,8 @@ static void connection_begin(struct load *load, struct connection *c)
 
 static void request_write(struct load *load, struct connection *c)
 {
-	while (c->sent < load->options->request_len) {
-		ssize_t n = send(
-			c->fd, load->options->request + c->sent, load->options->request_len - c->sent, MSG_NOSIGNAL);
+	while (c->sent < c->request.len) {
+		ssize_t n = send(c->fd, c->request.text + c->sent, c->request.len - c->sent, MSG_NOSIGNAL);
 
 		if (n < 0) {
 			if (errno != EAGAIN)
@@ -183,6 +183,12 @@ static void on_event(struct load *load, struct connection *c, uint32_t events)
 		idle_ended(load, c);
 }
 
+static struct load_request request_at(const struct load_options *options, int64_t number)
+{
+	return options->each != NULL ? options->each[number]
+				     : (struct load_request){options->request, options->request_len};
+}
+
 static void issue_due(struct load *load)
 {
 	double now_us = (double)harness_mono_us();
@@ -191,6 +197,7 @@ static void issue_due(struct load *load)
 		struct connection *c = load->idle;
 
 		load->idle = c->next_idle;
+		c->request = request_at(load->options, load->issued);
 		c->due_us = due_at(load, load->issued++);
 		c->sent = 0;
 		c->got = 0;

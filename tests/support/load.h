@@ -19,12 +19,19 @@ enum {
 	LOAD_STATUS_MAX = 600, /* by_status has one place for each below; 0 is for anything else */
 };
 
+/* A whole request, as written on the wire; must outlive the load. */
+struct load_request {
+	const char *text;
+	size_t len;
+};
+
 struct load_options {
 	struct sockaddr_in address;
-	const char *request; /* the whole request, as written on the wire; must outlive the load */
+	const char *request; /* the same for all, unless `each` */
 	size_t request_len;
-	double rate;   /* a second */
-	int64_t total; /* requests, at most LOAD_SAMPLES_MAX */
+	const struct load_request *each; /* NULL, or one for each of `total`, each sent once */
+	double rate;			 /* a second */
+	int64_t total;			 /* requests, at most LOAD_SAMPLES_MAX */
 	int64_t connections;
 	int64_t grace_us; /* after the last one is due, for what is still out */
 };

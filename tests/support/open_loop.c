@@ -3,11 +3,13 @@
  *
  *   open_loop --url http://127.0.0.1:PORT/PATH [--method POST] [--body TEXT] [--header "Name: value"]...
  *             --rate N [--duration SECONDS] [--connections N] [--grace SECONDS]
- *             [--samples FILE]
+ *             [--bodies FILE] [--samples FILE]
  *
  * Open loop: load.h says what that means. Percentiles are of replies with status 2xx and of requests that had no reply
  * after the grace; other statuses and broken connections are counted apart and never flatter them. `lag_ms` is the
  * generator's own lateness: where it is not small against `ms`, the generator lacked CPU time. Prints one JSON object.
+ *
+ * --bodies in place of --body: a line of the file for each request, in order, for what may be sent only once.
  */
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -15,6 +17,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -102,6 +105,7 @@ struct arguments {
 	const char *url;
 	const char *method;
 	const char *body;
+	const char *bodies;  /* file with a body for each request; NULL: all have `body` */
 	const char *samples; /* file for the sorted samples; NULL: none */
 	struct curl_slist *headers;
 	int64_t rate;
@@ -117,6 +121,7 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
 		{"method", required_argument, NULL, 'm'},
 		{"body", required_argument, NULL, 'b'},
 		{"header", required_argument, NULL, 'h'},
+		{"bodies", required_argument, NULL, 'f'},
 		{"samples", required_argument, NULL, 's'},
 		{"rate", required_argument, NULL, 'r'},
 		{"duration", required_argument, NULL, 'd'},
@@ -135,6 +140,8 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
 			a->body = optarg;
 		else if (c == 'h')
 			a->headers = curl_slist_append(a->headers, optarg);
+		else if (c == 'f')
+			a->bodies = optarg;
 		else if (c == 's')
 			a->samples = optarg;
 		else if (c == 'r')
@@ -151,37 +158,78 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
 	return a->url != NULL && a->rate > 0 && a->rate * a->duration <= LOAD_SAMPLES_MAX ? 0 : -1;
 }
 
-static void request_build(const struct arguments *a, struct sockaddr_in *address, struct buf *request)
+static void request_build(const struct arguments *a, const char *body, struct sockaddr_in *address, struct buf *request)
 {
 	if (!url_read(a->url, a->method, address, request))
 		harness_quit("%s: a URL like http://127.0.0.1:8080/login is needed", a->url);
 	for (const struct curl_slist *h = a->headers; h != NULL; h = h->next)
 		buf_printf(request, "%s\r\n", h->data);
-	if (a->body != NULL)
-		buf_printf(request, "Content-Length: %zu\r\n", strlen(a->body));
-	buf_printf(request, "\r\n%s", a->body == NULL ? "" : a->body);
+	if (body != NULL)
+		buf_printf(request, "Content-Length: %zu\r\n", strlen(body));
+	buf_printf(request, "\r\n%s", body == NULL ? "" : body);
 	if (buf_error(request) != 0)
 		harness_quit("the request is too long");
+}
+
+/* One request a line of the file, as many as are to be sent. */
+static struct buf *requests_build(
+	const struct arguments *a, int64_t total, struct sockaddr_in *address, struct load_request **ret_each)
+{
+	struct load_request *each = calloc((size_t)total, sizeof(*each));
+	struct buf *requests = calloc((size_t)total, sizeof(*requests));
+	FILE *in = fopen(a->bodies, "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	if (in == NULL || each == NULL || requests == NULL)
+		harness_quit("%s can't be read", a->bodies);
+	for (int64_t i = 0; i < total; i++) {
+		ssize_t len = getline(&line, &size, in);
+
+		if (len < 0)
+			harness_quit("%s has fewer than %" PRId64 " lines", a->bodies, total);
+		line[strcspn(line, "\n")] = '\0';
+		buf_init(&requests[i], REQUEST_MAX);
+		request_build(a, line, address, &requests[i]);
+		each[i] = (struct load_request){requests[i].data, requests[i].len};
+	}
+	free(line);
+	fclose(in);
+	*ret_each = each;
+	return requests;
+}
+
+static void requests_free(struct buf *requests, int64_t total, struct load_request *each)
+{
+	for (int64_t i = 0; requests != NULL && i < total; i++)
+		buf_release(&requests[i]);
+	free(requests);
+	free(each);
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments a = {.method = "GET", .duration = 10, .grace = 10, .connections = 64};
 	struct load_options options = {0};
+	struct load_request *each = NULL;
+	struct buf *requests = NULL;
 	struct load_result result;
 	struct buf request;
 
 	if (arguments_read(argc, argv, &a) < 0) {
 		fprintf(stderr, "usage: open_loop --url URL --rate N [--duration S] [--method M] [--body B]"
-				" [--header H]... [--connections N] [--grace S] [--samples FILE]\n");
+				" [--header H]... [--connections N] [--grace S] [--bodies FILE] [--samples FILE]\n");
 		return 2;
 	}
 	buf_init(&request, REQUEST_MAX);
-	request_build(&a, &options.address, &request);
+	request_build(&a, a.body, &options.address, &request);
 	options.request = request.data;
 	options.request_len = request.len;
 	options.rate = (double)a.rate;
 	options.total = a.rate * a.duration;
+	if (a.bodies != NULL)
+		requests = requests_build(&a, options.total, &options.address, &each);
+	options.each = each;
 	options.connections = a.connections;
 	options.grace_us = a.grace * 1000000;
 	if (load_run(&options, &result) < 0)
@@ -191,6 +239,7 @@ int main(int argc, char **argv)
 		samples_write(a.samples, &result.latency);
 	load_result_release(&result);
 	buf_release(&request);
+	requests_free(requests, options.total, each);
 	curl_slist_free_all(a.headers);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* The load generator's one promise: a receiver that stalls can't hide it by making the generator wait. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/harness.h"
@@ -87,6 +88,31 @@ Test(load, other_statuses_and_broken_connections_are_no_samples)
 	cr_assert_eq(result.errors, 1);
 	cr_assert_eq(result.ok, 1);
 	cr_assert_eq(result.latency.count, 1);
+	load_result_release(&result);
+	peer_stop(peer);
+}
+
+Test(load, each_request_has_its_own_text_and_is_sent_once)
+{
+	static const char *const bodies[] = {"1", "22", "333"};
+	struct peer *peer = peer_start((struct peer_step[]){{.status = 200}}, 1);
+	struct load_options options = options_for(peer, 100, 3, 1);
+	struct load_request each[3];
+	struct load_result result;
+	char texts[3][96];
+
+	for (size_t i = 0; i < 3; i++) {
+		int len = snprintf(texts[i], sizeof(texts[i]),
+			"POST / HTTP/1.1\r\nHost: peer\r\nContent-Length: %zu\r\n\r\n%s", strlen(bodies[i]), bodies[i]);
+
+		each[i] = (struct load_request){texts[i], (size_t)len};
+	}
+	options.request = NULL;
+	options.each = each;
+	cr_assert_eq(load_run(&options, &result), 0);
+	cr_assert_eq(result.ok, 3);
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_str_eq(peer_request(peer, i).body, bodies[i]);
 	load_result_release(&result);
 	peer_stop(peer);
 }
