@@ -10,6 +10,7 @@
 
 #include "tests/support/crowd.h"
 #include "tests/support/harness.h"
+#include "tests/support/refresh.h"
 #include "tests/support/scene.h"
 
 #define LOGIN "{\"username\": \"alice\", \"password\": \"" SCENE_PASSWORD "\"}"
@@ -92,6 +93,45 @@ Test(store_full, logins_are_refused_until_it_can_write_again)
 	events = scene_query(scene.server, "SELECT COUNT(*) FROM events");
 	cr_assert_str_eq(events, "2", "%s events for two logins", events);
 	free(events);
+	scene_clear(&scene);
+}
+
+/* Only what would rotate has to be written: the rest is answered from what is committed. */
+Test(store_full, refreshes_that_write_nothing_go_on)
+{
+	struct scene scene;
+	struct api_login login, ended;
+	struct refresh_reply first, reply;
+	struct http_reply out;
+
+	scene_set(&scene, NULL, 0, NULL);
+	login = scene_login(&scene);
+	ended = scene_login(&scene);
+	api_post(scene.server, "/logout", ended.authorization, "{}", &out);
+	cr_assert_eq(out.status, 200);
+	http_reply_release(&out);
+	first = refresh_post(scene.server, login.refresh_token);
+	cr_assert_eq(first.status, 200);
+
+	limit_files(scene.server, SMALL);
+	reply = refresh_post(scene.server, first.refresh_token);
+	cr_assert_eq(reply.status, 503, "its step can't be written");
+	refresh_reply_release(&reply);
+	cr_assert(ready_wait(scene.server, 503));
+	reply = refresh_post(scene.server, login.refresh_token);
+	cr_assert_eq(reply.status, 200, "a repeat within the grace");
+	cr_assert_str_eq(reply.refresh_token, first.refresh_token);
+	refresh_reply_release(&reply);
+	reply = refresh_post(scene.server, ended.refresh_token);
+	cr_assert_eq(reply.status, 401, "what is dead stays dead");
+	refresh_reply_release(&reply);
+
+	limit_files(scene.server, RLIM_INFINITY);
+	cr_assert(ready_wait(scene.server, 200));
+	reply = refresh_post(scene.server, first.refresh_token);
+	cr_assert_eq(reply.status, 200);
+	refresh_reply_release(&reply);
+	refresh_reply_release(&first);
 	scene_clear(&scene);
 }
 

@@ -32,6 +32,28 @@ Test(buf, appends_and_stays_terminated)
 	buf_release(&b);
 }
 
+Test(buf, is_written_in_place)
+{
+	struct buf b;
+	buf_init_secret(&b, 100);
+	buf_reserve(&b, 50);
+	const char *at = b.data;
+	cr_assert_eq(b.len, 0);
+	cr_assert_str_empty(b.data);
+	buf_append_text(&b, "one ");
+	char *place = buf_extend(&b, 3);
+	cr_assert_not_null(place);
+	memcpy(place, "two", 4); /* an encoder writes its NUL as well */
+	cr_assert_str_eq(b.data, "one two");
+	cr_assert_eq(b.len, 7);
+	cr_assert_eq(b.data, at, "what was reserved is not moved");
+	cr_assert_null(buf_extend(&b, 94));
+	cr_assert_eq(buf_error(&b), ERR_LIMIT);
+	cr_assert_eq(b.len, 7);
+	cr_assert_null(buf_extend(&b, 1), "the error sticks");
+	buf_release(&b);
+}
+
 Test(buf, holds_exactly_its_maximum)
 {
 	struct buf b;

@@ -1,4 +1,6 @@
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/id.h"
@@ -39,6 +41,38 @@ Test(id, every_random_character_takes_every_value)
 	}
 	for (int j = 10; j < ID_LENGTH; j++)
 		cr_assert_eq(seen[j], 0xFFFFFFFFu, "character %d: %x", j, seen[j]);
+}
+
+enum { THREADS = 4, EACH = 2000, TOTAL = THREADS * EACH };
+
+static char many[TOTAL][ID_SIZE];
+
+static void *fill(void *arg)
+{
+	char(*part)[ID_SIZE] = arg;
+
+	for (int i = 0; i < EACH; i++)
+		id_new(part[i], 1700000000000);
+	return NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Each thread has its stock filled many times over, and no two are alike. */
+Test(id, no_two_are_alike_on_any_thread)
+{
+	pthread_t threads[THREADS];
+
+	for (size_t i = 0; i < THREADS; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, fill, many[i * EACH]), 0);
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	qsort(many, TOTAL, ID_SIZE, compare);
+	for (size_t i = 1; i < TOTAL; i++)
+		cr_assert_str_neq(many[i - 1], many[i]);
 }
 
 Test(id, validity)
