@@ -64,7 +64,7 @@ RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 # libFuzzer comes with clang: built by scripts/fuzz alone, with SANITIZE=fuzzer-no-link,address,undefined
 FUZZ_TARGETS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all deps tests support fuzz-targets run test crash fuzz lint format check-asan check-tsan check-valgrind budget bench install clean help
+.PHONY: all deps tests support fuzz-targets run test crash fuzz lint format check-asan check-tsan check-valgrind bench bench-survival install clean help
 .SECONDARY:
 
 all: $(PROGRAM)
@@ -77,8 +77,8 @@ help:
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600), as many at once as there are cores"
 	@echo "make lint       formatting, static analysis, floors, banned calls"
 	@echo "make check-asan | check-tsan | check-valgrind   the tests under each tool"
-	@echo "make budget     instructions and allocations of requests and effects, against their budgets; UPDATE=1 writes them"
-	@echo "make bench      the benchmarks; QUICK=1 for a short run"
+	@echo "make bench      the benchmarks, against programs of others: under 20 minutes; QUICK=1 for a run under 2"
+	@echo "make bench-survival   what failure costs: half an hour; QUICK=1 likewise"
 	@echo "make install    to \$$(DESTDIR)\$$(PREFIX)"
 
 $(PROGRAM): $(BUILD)/server/main.o $(LIBRARY)
@@ -161,13 +161,17 @@ lint: deps
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-budget: deps
-	@$(MAKE) --no-print-directory all support
-	@BUILD=$(BUILD) scripts/budget/run $(if $(UPDATE),--update)
-
-bench: deps
+# what it is compared with is installed for it alone
+bench:
+	@scripts/install-deps bench
 	@$(MAKE) --no-print-directory all support
 	@BUILD=$(BUILD) scripts/bench/run $(if $(QUICK),--quick)
+
+# backlogs, a dead destination, kills, the clock, slow clients
+bench-survival:
+	@scripts/install-deps bench
+	@$(MAKE) --no-print-directory all support
+	@BUILD=$(BUILD) scripts/bench/run --survival $(if $(QUICK),--quick)
 
 install: all
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/tokenfirst

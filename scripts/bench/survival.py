@@ -1,12 +1,12 @@
-"""What a dead destination costs the others, and what a backlog costs a start and a request: parts (e) to (i) of the benchmark."""
+"""What a dead destination costs the others, and what a backlog costs a start and a request."""
 
-import json
-import pathlib
 import time
 
-from processes import Failed, Process, Server, SUPPORT, Timed, http, open_loop, percentile, wrk_events
+from load import Timed, open_loop, percentile, wrk_events
+from processes import SUPPORT, Failed
+from server import Server
+from sinks import Sink
 
-ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 NEVER_MS = 600_000  # longer than any benchmark
 OWED = 100_000
 IN_FLIGHT_AT_KILL = 10_000
@@ -15,45 +15,6 @@ SETTLED = 300_000
 TOKEN = "a-token-of-the-benchmark"
 ORDER = '{"type":"order.paid","subject":"42","data":{"total":12}}'
 EVENTS_RATE = 500
-
-
-def ulid_ms(text):
-    """Milliseconds since the epoch, as the server's clock had them."""
-    value = 0
-    for digit in text[:10]:
-        value = value * 32 + ULID_DIGITS.index(digit)
-    return value
-
-
-class Sink:
-    """One HTTP receiver, which may keep a log of what it got."""
-
-    def __init__(self, folder, name, latency_ms=0, port=0, log=False):
-        self.path = pathlib.Path(folder) / f"{name}.requests"
-        words = [SUPPORT / "http_sink", "--port", port, "--latency-ms", latency_ms]
-        self.process = Process(words + (["--log", self.path] if log else []), f"{folder}/{name}.log")
-        self.port = self.process.await_line(
-            lambda line: line.startswith("listening ") and int(line.rsplit(":", 1)[1]))
-
-    def count(self):
-        return json.loads(http("GET", f"http://127.0.0.1:{self.port}/count"))
-
-    def cpu(self):
-        return self.process.cpu()
-
-    def end_to_end_ms(self):
-        """Of each effect in the log: from its event to its arrival. Both clocks are this machine's."""
-        wall = time.time() - time.monotonic()
-        times = []
-        for line in self.path.read_text().splitlines():
-            fields = line.split()
-            event = fields[-1].split("-")[0]
-            if len(event) == 26:
-                times.append((float(fields[0]) / 1e6 + wall) * 1000 - ulid_ms(event))
-        return times
-
-    def stop(self):
-        self.process.stop()
 
 
 def effect(port, on, **more):
@@ -73,8 +34,8 @@ def seed(bench, server, effect_name, count, state="pending"):
 
 
 def dead_destination(bench):
-    """(e) One of the destinations accepts and never answers, and has a backlog."""
-    bench.say(f"(e) a destination that accepts and never answers, {OWED:,} effects owed to it; the others beside it")
+    """One of the destinations accepts and never answers, and has a backlog."""
+    bench.say(f"a destination that accepts and never answers, {OWED:,} effects owed to it; the others beside it")
     rate = 40 if bench.saturated is None else bench.saturated / 4
     sinks, servers = {}, {}
     for name in ("without", "with"):
@@ -119,15 +80,15 @@ def dead_destination(bench):
               f" {owed:,.0f} owed, memory {memory['without']:.1f} and {memory['with']:.1f} MiB at first")
     for one in list(servers.values()):
         one.stop()
-    bench.result("(e) the others' end-to-end p99 beside a dead destination ÷ without", arrived["with"] / arrived["without"],
+    bench.result("the others' end-to-end p99 beside a dead destination ÷ without", arrived["with"] / arrived["without"],
                  "", 1.05)
-    bench.result("(e) login p99 likewise", p99["with"] / p99["without"], "", 1.05)
-    bench.result(f"(e) memory with {OWED:,} owed to it, more than without", growth, " MiB", 32)
+    bench.result("login p99 likewise", p99["with"] / p99["without"], "", 1.05)
+    bench.result(f"memory with {OWED:,} owed to it, more than without", growth, " MiB", 32)
 
 
 def rise_again(bench):
-    """(f) SIGKILL with much in flight or pending, and a start."""
-    bench.say(f"(f) killed with {IN_FLIGHT_AT_KILL:,} effects in flight or pending")
+    """SIGKILL with much in flight or pending, and a start."""
+    bench.say(f"killed with {IN_FLIGHT_AT_KILL:,} effects in flight or pending")
     folder = bench.folder / "f-sinks"
     folder.mkdir()
     slow = Sink(folder, "slow", NEVER_MS)
@@ -157,12 +118,12 @@ def rise_again(bench):
               f" store), first delivery after {first * 1000:.0f} ms, all after {rest if rest is None else round(rest, 2)} s")
     one.stop()
     fast.stop()
-    bench.result("(f) start to first redelivery after SIGKILL", first * 1000, " ms", 100)
+    bench.result("start to first redelivery after SIGKILL", first * 1000, " ms", 100)
 
 
 def enqueue(bench):
-    """(g) Events taken a second, with a large backlog and with none; and what becomes of the file."""
-    bench.say(f"(g) POST /events with {BACKLOG:,} effects pending, against none")
+    """Events taken a second, with a large backlog and with none; and what becomes of the file."""
+    bench.say(f"POST /events with {BACKLOG:,} effects pending, against none")
     rates = {"none": [], "many": []}
     folder = bench.folder / "g-sinks"
     folder.mkdir()
@@ -185,12 +146,12 @@ def enqueue(bench):
     dead.stop()
     means = {name: sum(values) / len(values) for name, values in rates.items()}
     bench.say(f"    {means['none']:,.0f}/s with none, {means['many']:,.0f}/s with {BACKLOG:,} pending")
-    bench.result(f"(g) events/s with {BACKLOG:,} pending ÷ with none", means["many"] / means["none"], "", 0.9, higher=True)
+    bench.result(f"events/s with {BACKLOG:,} pending ÷ with none", means["many"] / means["none"], "", 0.9, higher=True)
 
 
 def clean_up(bench):
-    """(i) Logins while a large history is removed."""
-    bench.say(f"(i) logins while {SETTLED:,} delivered effects are past their retention, against none")
+    """Logins while a large history is removed."""
+    bench.say(f"logins while {SETTLED:,} delivered effects are past their retention, against none")
     rate = 40 if bench.saturated is None else bench.saturated / 4
     folder = bench.folder / "i-sinks"
     folder.mkdir()
@@ -218,32 +179,7 @@ def clean_up(bench):
     if removed == 0:
         raise Failed("nothing was removed")
     p99 = {name: percentile(values, 99) for name, values in logins.items()}
-    bench.result("(i) login p99 while a history is removed ÷ without", p99["many"] / p99["none"], "", 1.05)
+    bench.result("login p99 while a history is removed ÷ without", p99["many"] / p99["none"], "", 1.05)
 
 
-def deliver_fast(bench):
-    """(h) The background path alone: a backlog to one fast receiver, against one bare curl_multi."""
-    bench.say("(h) a backlog of durable effects delivered to one fast HTTP receiver, a row each, fsync on")
-    folder = bench.folder / "h-sinks"
-    folder.mkdir()
-    sink = Sink(folder, "fast", 0)
-    rates, bare = [], []
-    for number in range(bench.times["rounds"]):
-        one = server(bench, f"h-{number}", {"bus": effect(sink.port, "seed.*", max_in_flight=64)})
-        one.stop()
-        seed(bench, one, "bus", OWED)
-        timed = Timed(None, sink)
-        raw = timed.run([SUPPORT / "raw_multi", "--url", f"http://127.0.0.1:{sink.port}/", "--seconds", 2], bench.folder)
-        bare.append(raw["per_second"])
-        one.start()
-        start, done = time.monotonic(), one.metrics("tokenfirst_effects_total", 'outcome="delivered"')
-        rest = one.await_delivered(60)
-        rates.append((one.metrics("tokenfirst_effects_total", 'outcome="delivered"') - done) / (time.monotonic() - start))
-        bench.say(f"    {rates[-1]:,.0f} effects/s, all of them: {rest is not None}; one bare curl_multi: {bare[-1]:,.0f}/s"
-                  f"   [server CPU {one.process.cpu():.1f} s]")
-        one.stop()
-    sink.stop()
-    bench.result("(h) durable effects delivered/s ÷ one bare curl_multi", sum(rates) / sum(bare), "", 0.3, higher=True)
-
-
-PARTS = {"e": dead_destination, "f": rise_again, "g": enqueue, "h": deliver_fast, "i": clean_up}
+PARTS = {"dead-destination": dead_destination, "kill": rise_again, "enqueue": enqueue, "clean-up": clean_up}

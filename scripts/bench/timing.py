@@ -1,4 +1,4 @@
-"""What the clock tells of an account, and what a crowd of slow clients costs the others: parts (j) and (k) of the benchmark."""
+"""What the clock tells of an account, and what a crowd of slow clients costs the others."""
 
 import contextlib
 import ctypes
@@ -14,7 +14,9 @@ import statistics
 import sys
 import time
 
-from processes import PASSWORD, USER, Failed, Process, Timed, machine_idle, open_loop, percentile
+from load import Timed, open_loop, percentile
+from processes import Failed, Process, machine_idle
+from server import PASSWORD, USER
 
 ACCOUNTS = 25  # of each class, so that none comes to the limits of one account
 INTERVAL_S = 0.040  # between two logins: what the one before has left to do is over by then
@@ -156,9 +158,9 @@ def compare(bench, samples):
 
 
 def clock_tells(bench):
-    """(j) Whether the clock tells unknown, wrong, locked and disabled apart."""
-    count = SAMPLES if bench.times["limit"] > 1000 else SAMPLES_QUICK
-    bench.say(f"(j) unknown name, wrong password, locked, disabled: {count} logins each, {1 / INTERVAL_S:.0f} a second,"
+    """Whether the clock tells unknown, wrong, locked and disabled apart."""
+    count = SAMPLES_QUICK if bench.quick else SAMPLES
+    bench.say(f"unknown name, wrong password, locked, disabled: {count} logins each, {1 / INTERVAL_S:.0f} a second,"
               " in random order, four durable effects configured")
     classes = ("unknown", "wrong", "locked", "disabled")
     sinks = bench.sinks("j-sinks", 0)
@@ -179,8 +181,8 @@ def clock_tells(bench):
     bench.say(f"    [CPU: server and client {used / available:.0%}, others {foreign:.0%}]")
     server.stop()
     sinks.stop()
-    bench.result("(j) medians of unknown, wrong, locked, disabled: greatest ÷ least", worst, "", 1.01)
-    bench.result("(j) Mann-Whitney p of the pair told apart best", least, "", 0.01, higher=True)
+    bench.result("medians of unknown, wrong, locked, disabled: greatest ÷ least", worst, "", 1.01)
+    bench.result("Mann-Whitney p of the pair told apart best", least, "", 0.01, higher=True)
 
 
 def await_slow(crowd, server):
@@ -190,9 +192,9 @@ def await_slow(crowd, server):
 
 
 def slow_crowd(bench):
-    """(k) Clients that drip their requests, and the logins of others beside them."""
+    """Clients that drip their requests, and the logins of others beside them."""
     rate = 20 if bench.saturated is None else bench.saturated / 4
-    bench.say(f"(k) {SLOW:,} connections that drip headers or bodies; logins of others at {rate:.0f}/s")
+    bench.say(f"{SLOW:,} connections that drip headers or bodies; logins of others at {rate:.0f}/s")
     server = bench.server("k", None, None, more={"http": {"connections": SLOW + 2000}})
     Timed(server).run(open_loop(f"{server.url}/login", rate, 2), bench.folder)
     samples = {"without": [], "with": []}
@@ -220,7 +222,7 @@ def slow_crowd(bench):
     server.stop()
     if open_least < SLOW * 0.9:
         bench.say(f"    only {open_least:,.0f} connections were open: ulimit -n of this shell is too low?")
-    bench.result("(k) login p99 beside 10,000 slow connections ÷ without", p99["with"] / p99["without"], "", 1.20)
+    bench.result("login p99 beside 10,000 slow connections ÷ without", p99["with"] / p99["without"], "", 1.20)
 
 
 def wait_closed(server):
@@ -229,7 +231,7 @@ def wait_closed(server):
         time.sleep(0.1)
 
 
-PARTS = {"j": clock_tells, "k": slow_crowd}
+PARTS = {"clock": clock_tells, "slow": slow_crowd}
 
 
 class SlowCrowd:
