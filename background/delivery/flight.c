@@ -10,21 +10,15 @@
 
 enum {
 	BUILD_AGAIN_MS = 1000, /* when memory was short */
-	IDLE_FLIGHTS = 128,    /* handles kept for reuse; each holds a few KiB */
+	IDLE_FLIGHTS = 512,    /* handles that a worker keeps for reuse, each for its lane; one holds 8 KiB */
 };
 
-static struct idle_flights *idle_of(struct worker *worker, bool mail)
+static struct flight *flight_take(struct worker *worker, const struct target *target)
 {
-	return mail ? &worker->idle_mail : &worker->idle_http;
-}
-
-static struct flight *flight_take(struct worker *worker, bool mail)
-{
-	struct idle_flights *idle = idle_of(worker, mail);
-	struct flight *flight = idle->first;
+	struct flight *flight = worker->idle[target->lane];
 	if (flight != NULL) {
-		idle->first = flight->next;
-		idle->count--;
+		worker->idle[target->lane] = flight->next;
+		worker->idle_count--;
 	} else {
 		flight = calloc(1, sizeof(*flight));
 		if (flight == NULL)
@@ -35,7 +29,8 @@ static struct flight *flight_take(struct worker *worker, bool mail)
 			return NULL;
 		}
 	}
-	flight->mail = mail;
+	flight->lane = target->lane;
+	flight->mail = target->kind->mail;
 	flight->stage = FLIGHT_SENDS;
 	flight->begun = flight->renewed = false;
 	flight->previous = NULL;
@@ -57,32 +52,27 @@ static void flight_put(struct worker *worker, struct flight *flight)
 
 	transfer_clear(flight->transfer);
 	flight->item = NULL;
-	struct idle_flights *idle = idle_of(worker, flight->mail);
-	if (idle->count >= IDLE_FLIGHTS) {
+	if (worker->idle_count >= IDLE_FLIGHTS) {
 		transfer_free(flight->transfer);
 		free(flight);
 		return;
 	}
-	flight->next = idle->first;
-	idle->first = flight;
-	idle->count++;
-}
-
-static void idle_release(struct idle_flights *idle)
-{
-	while (idle->first != NULL) {
-		struct flight *flight = idle->first;
-		idle->first = flight->next;
-		transfer_free(flight->transfer);
-		free(flight);
-	}
+	flight->next = worker->idle[flight->lane];
+	worker->idle[flight->lane] = flight;
+	worker->idle_count++;
 }
 
 void flights_release(struct worker *worker)
 {
 	assert(worker->flights == NULL);
-	idle_release(&worker->idle_http);
-	idle_release(&worker->idle_mail);
+	for (size_t i = 0; i < worker->lane_count; i++)
+		while (worker->idle[i] != NULL) {
+			struct flight *flight = worker->idle[i];
+			worker->idle[i] = flight->next;
+			transfer_free(flight->transfer);
+			free(flight);
+		}
+	worker->idle_count = 0;
 }
 
 /* Its attempt is over, or never began: others may have their turn. */
@@ -311,7 +301,7 @@ void flight_begin(struct worker *worker, struct item *item)
 		not_resolved(worker, item, now_ms);
 		return;
 	}
-	struct flight *flight = flight_take(worker, item->target->kind->mail);
+	struct flight *flight = flight_take(worker, item->target);
 	if (flight == NULL) {
 		not_sent(worker, item, ATTEMPT_NONE, ERR_MEMORY, NULL);
 		return;

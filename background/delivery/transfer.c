@@ -33,6 +33,7 @@ void transfer_free(struct transfer *transfer)
 	buf_release(&transfer->reply);
 	if (transfer->easy != NULL)
 		curl_easy_cleanup(transfer->easy);
+	curl_url_cleanup(transfer->url);
 	free(transfer);
 }
 
@@ -84,18 +85,27 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 	return len;
 }
 
+/* curl parses a URL for each transfer that is given one as text. What it can't parse it is given, to say why. */
+static CURLU *parse_url(const char *text)
+{
+	CURLU *url = curl_url();
+	if (url != NULL && curl_url_set(url, CURLUPART_URL, text, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == 0)
+		return url;
+	curl_url_cleanup(url);
+	return NULL;
+}
+
 /* Counts failures of curl_easy_setopt: each can only be a lack of memory here. */
 static int set_common(struct transfer *transfer, const struct effect_config *config)
 {
 	CURL *easy = transfer->easy;
 	int failed = 0;
-	const char *url = transfer->request.url != NULL ? transfer->request.url : config->url;
-	failed += curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) != CURLE_OK;
 	failed +=
 		curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer->mail ? "smtp,smtps" : "http,https") != CURLE_OK;
 	failed += curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK;
+	failed += curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") != CURLE_OK; /* else it asks the environment each time */
 	failed += curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
 	/* a resolver that never answers must not be waited for when the transfer is given up */
 	failed += curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) != CURLE_OK;
@@ -122,48 +132,101 @@ static int set_common(struct transfer *transfer, const struct effect_config *con
 	return failed > 0 ? ERR_MEMORY : 0;
 }
 
-static int set_headers(struct transfer *transfer)
+/* NULL: the configured one. */
+static int set_url(struct transfer *transfer, const struct effect_config *config, const char *own)
 {
-	for (size_t i = 0; i < transfer->request.header_count; i++) {
-		struct curl_slist *longer = curl_slist_append(transfer->headers, transfer->request.headers[i]);
-		if (longer == NULL)
-			return ERR_MEMORY;
-		transfer->headers = longer;
-	}
-	if (!transfer->mail) {
-		/* no round trip before the body: what we send is small */
-		struct curl_slist *longer = curl_slist_append(transfer->headers, "Expect:");
-		if (longer == NULL)
-			return ERR_MEMORY;
-		transfer->headers = longer;
-	}
-	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK ? 0 : ERR_MEMORY;
+	CURLU *parsed = own == NULL ? transfer->url : NULL; /* it goes before what CURLOPT_URL says */
+	if (curl_easy_setopt(transfer->easy, CURLOPT_URL, own != NULL ? own : config->url) != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_CURLU, parsed) != CURLE_OK)
+		return ERR_MEMORY;
+	transfer->elsewhere = own != NULL;
+	return 0;
 }
 
-static int set_http(struct transfer *transfer)
+/* Nothing of what it was told before is left; its connection and what it knows of TLS sessions stay. */
+static void unfit(struct transfer *transfer)
+{
+	curl_easy_reset(transfer->easy);
+	curl_url_cleanup(transfer->url);
+	transfer->url = NULL;
+	transfer->fitted = NULL;
+	transfer->elsewhere = false;
+	transfer->method = NULL;
+}
+
+/* The options that are the same for all that goes to one target are set once. */
+static int fit(struct transfer *transfer, const struct effect_config *config)
+{
+	if (transfer->fitted == config)
+		return 0;
+	unfit(transfer);
+	if (!transfer->mail)
+		transfer->url = parse_url(config->url);
+	int err = set_common(transfer, config);
+	if (err == 0)
+		err = set_url(transfer, config, NULL);
+	if (err == 0)
+		transfer->fitted = config;
+	return err;
+}
+
+/* The lines themselves stay the request's. */
+static int set_headers(struct transfer *transfer)
+{
+	static char no_round_trip[] = "Expect:"; /* before the body: what we send is small */
+	const struct request *request = &transfer->request;
+	struct curl_slist *lines = transfer->lines;
+	size_t count = 0;
+	for (; count < request->header_count; count++)
+		lines[count] = (struct curl_slist){.data = request->headers[count], .next = &lines[count + 1]};
+	if (!transfer->mail)
+		lines[count++] = (struct curl_slist){.data = no_round_trip};
+	if (count > 0)
+		lines[count - 1].next = NULL;
+	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, count > 0 ? lines : NULL) == CURLE_OK ? 0
+													  : ERR_MEMORY;
+}
+
+static int set_method(struct transfer *transfer, const char *method)
+{
+	const char *other = strcmp(method, "POST") != 0 ? method : NULL;
+	if (other == transfer->method)
+		return 0;
+	if (curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, other) != CURLE_OK)
+		return ERR_MEMORY;
+	transfer->method = other;
+	return 0;
+}
+
+static int set_http(struct transfer *transfer, const struct effect_config *config)
 {
 	CURL *easy = transfer->easy;
 	const struct request *request = &transfer->request;
-	int failed = 0;
-	failed += curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK;
-	failed += curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) != CURLE_OK;
-	return failed > 0 ? ERR_MEMORY : 0;
+	int err = set_method(transfer, request->method);
+	if (err == 0 && (request->url != NULL || transfer->elsewhere))
+		err = set_url(transfer, config, request->url);
+	if (err == 0 &&
+		(curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK ||
+			curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK))
+		err = ERR_MEMORY;
+	return err;
 }
 
 int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner)
 {
 	transfer->mail = transfer_is_mail(transfer);
 	transfer->owner = owner;
-	int err = set_common(transfer, config);
+	int err = fit(transfer, config);
 	if (err == 0)
 		err = set_headers(transfer);
 	if (err == 0)
-		err = transfer->mail ? transfer_set_mail(transfer, config) : set_http(transfer);
+		err = transfer->mail ? transfer_set_mail(transfer, config) : set_http(transfer, config);
 	if (err == 0 && multi != NULL && curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
 		err = ERR_MEMORY;
 	if (err == 0)
 		transfer->multi = multi;
+	else
+		transfer->fitted = NULL; /* who knows what it was told */
 	return err;
 }
 
@@ -274,6 +337,8 @@ void transfer_end(struct transfer *transfer, CURLcode result, int64_t now_ms, st
 		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
 	transfer->multi = NULL;
 
+	if (result != CURLE_OK)
+		transfer->fitted = NULL;
 	/* curl keeps a connection whose last reply it gave up waiting for: that must not answer the next mail */
 	if (result != CURLE_OK)
 		mail_sockets_shut(&transfer->sockets, SHUT_RDWR);
@@ -298,6 +363,7 @@ void transfer_abort(struct transfer *transfer)
 	if (transfer->multi != NULL)
 		(void)curl_multi_remove_handle(transfer->multi, transfer->easy);
 	transfer->multi = NULL;
+	transfer->fitted = NULL;
 }
 
 const char *transfer_error(const struct transfer *transfer)
@@ -315,19 +381,30 @@ bool transfer_reused(const struct transfer *transfer)
 	return transfer->reused;
 }
 
+/* Of a mail all, and of what did not end well; else what is this request's. */
+static void forget(struct transfer *transfer)
+{
+	if (transfer->mail || transfer->fitted == NULL) {
+		unfit(transfer);
+		return;
+	}
+	/* neither can fail, as nothing is copied */
+	(void)curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+	(void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
+}
+
 void transfer_clear(struct transfer *transfer)
 {
 	if (transfer->easy != NULL)
-		curl_easy_reset(transfer->easy); /* before what it points to is freed */
+		forget(transfer); /* before what it points to is freed */
 	curl_mime_free(transfer->mime);
-	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->recipients);
 	request_release(&transfer->request);
 	request_init(&transfer->request);
 	sodium_memzero(transfer->reply.data, transfer->reply.len);
 	buf_reset(&transfer->reply);
 	transfer->mime = NULL;
-	transfer->headers = transfer->recipients = NULL;
+	transfer->recipients = NULL;
 	transfer->owner = NULL;
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;

@@ -11,7 +11,8 @@ struct transfer {
 	CURLM *multi; /* NULL: not under way */
 	void *owner;
 	struct request request;
-	struct curl_slist *headers, *recipients;
+	struct curl_slist lines[REQUEST_HEADERS + 1]; /* the request's headers, and one of ours, as curl wants them */
+	struct curl_slist *recipients;
 	curl_mime *mime;
 	struct buf reply;
 	size_t received; /* bytes of headers and body */
@@ -21,6 +22,12 @@ struct transfer {
 	char error[CURL_ERROR_SIZE];
 	struct reply_head head;
 	struct mail_sockets sockets; /* of a mail handle */
+
+	/* what the handle keeps from one transfer to the next */
+	const struct effect_config *fitted; /* whose options it has; NULL: nobody's */
+	CURLU *url;			    /* that configuration's, parsed; NULL: by curl, each time */
+	bool elsewhere;			    /* its URL is the last request's own */
+	const char *method;		    /* NULL: curl's own for a body, POST */
 };
 
 /* Envelope, body, authentication, and what is watched of the dialogue. ERR_MEMORY. */

@@ -32,18 +32,13 @@ struct flight {
 	struct flight *next, *previous;
 	struct transfer *transfer;
 	struct item *item;
-	bool mail; /* flown by a courier; handles of the two sorts are kept apart, for their connections */
+	size_t lane; /* whose it is for good: its handle is set up for that target, and may hold a connection to it */
+	bool mail;   /* flown by a courier */
 	struct errand errand;
 	enum flight_stage stage;
 	bool begun;	/* its attempt has begun before, with a token that was refused: it is not counted twice */
 	bool renewed;	/* it has been sent again with another token, once */
 	uint64_t token; /* with which it was sent: token_cache.number */
-};
-
-/* Flights to be used again, linked by next. */
-struct idle_flights {
-	struct flight *first;
-	size_t count;
 };
 
 struct worker {
@@ -68,7 +63,9 @@ struct worker {
 	struct couriers *couriers[LIMIT_TARGETS];  /* NULL: not a lane of mails */
 	struct flight *flights;			   /* under way */
 	struct inline_wait *waits;		   /* request threads that wait, each for its item */
-	struct idle_flights idle_http, idle_mail;
+	long connections_kept;
+	struct flight *idle[LIMIT_TARGETS]; /* to be used again, by lane, linked by next */
+	size_t idle_count;
 	struct settle_batch *open;   /* being filled */
 	struct settle_batch *failed; /* to be posted again at retry_us */
 	int64_t retry_us;
