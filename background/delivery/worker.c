@@ -9,10 +9,7 @@
 #include "config/clock.h"
 #include "config/log.h"
 
-enum {
-	SLEEP_MAX_MS = 60 * 1000, /* nothing is due for longer: look around all the same */
-	CONNECTIONS_KEPT = 256,	  /* idle connections that a worker keeps open, over all its targets */
-};
+enum { SLEEP_MAX_MS = 60 * 1000 }; /* nothing is due for longer: look around all the same */
 
 static void courier_back(void *arg, struct errand *errand)
 {
@@ -36,13 +33,24 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 	worker->stale_settlements = metrics_counter(options->metrics, "tokenfirst_settlements_stale_total",
 		"Outcomes that came after a newer state and changed nothing.", NULL);
 	worker->multi = curl_multi_init();
-	if (worker->multi == NULL ||
-		curl_multi_setopt(worker->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) != CURLM_OK) {
+	if (worker->multi == NULL) {
 		worker_free(worker);
 		return ERR_MEMORY;
 	}
 	*ret_worker = worker;
 	return 0;
+}
+
+/*
+ * As many connections are kept as may be under way. The bound is on all of them, busy ones too: with a lower one each
+ * transfer that ends closes the connection of another, and most of the next ones begin with a new one.
+ */
+static int keep_connections(struct worker *worker, const struct target *target)
+{
+	worker->connections_kept += (long)target->config->max_in_flight;
+	return curl_multi_setopt(worker->multi, CURLMOPT_MAXCONNECTS, worker->connections_kept) == CURLM_OK
+		       ? 0
+		       : ERR_MEMORY;
 }
 
 int worker_add_target(struct worker *worker, struct target *target)
@@ -64,7 +72,8 @@ int worker_add_target(struct worker *worker, struct target *target)
 		if (worker->couriers[target->lane] == NULL)
 			return ERR_MEMORY;
 	}
-	return token_fetch_new(worker, target);
+	int err = keep_connections(worker, target);
+	return err != 0 ? err : token_fetch_new(worker, target);
 }
 
 void worker_free(struct worker *worker)

@@ -16,7 +16,7 @@
 #include "tests/support/peer.h"
 #include "tests/support/smtp_peer.h"
 
-enum { EVENTS = 100, PER_SECOND = 500, BACKLOG = 120, LOGINS = 300 };
+enum { EVENTS = 100, PER_SECOND = 500, BACKLOG = 120, LOGINS = 300, MANY = 1200 };
 
 TestSuite(delivery_apart, .timeout = 60);
 
@@ -50,6 +50,30 @@ Test(delivery_apart, an_issuer_that_never_answers)
 	delivery_scene_remove(&scene);
 	peer_stop(issuer);
 	peer_stop(receiver);
+}
+
+/* Together they have more in flight than a worker once kept connections: each then closed those of the other. */
+Test(delivery_apart, connections_stay_open_however_many_are_in_flight)
+{
+	struct peer_step slow[] = {{.delay_ms = 20}};
+	struct peer *one = peer_start(slow, 1), *other = peer_start(slow, 1);
+	char one_url[PEER_TEXT], other_url[PEER_TEXT];
+	const char *more = "{'max_in_flight':150}";
+	struct delivery_scene scene;
+
+	delivery_scene_make(&scene,
+		(struct delivery_effect[]){{.name = "first", .url = peer_url(one, "/", one_url), .more = more},
+			{.name = "second", .url = one_url},
+			{.name = "third", .url = peer_url(other, "/", other_url), .more = more}},
+		3);
+	delivery_scene_burst(&scene, MANY);
+	cr_assert(delivery_scene_await_ended(&scene, "first", "delivered", MANY));
+	cr_assert(delivery_scene_await_ended(&scene, "third", "delivered", MANY));
+	cr_assert_gt(peer_connections(other), 128, "they were in flight at once");
+	cr_assert_leq(peer_connections(other), 150, "each connection is opened once");
+	delivery_scene_remove(&scene);
+	peer_stop(one);
+	peer_stop(other);
 }
 
 /* However many mails hang at one server, those to another are sent. */
