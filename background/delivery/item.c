@@ -1,15 +1,12 @@
 #include "background/delivery/item.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/buf.h"
 #include "config/clock.h"
 #include "config/json_text.h"
 #include "config/limits.h"
-
-enum { FIXED_TEXT = 256 }; /* bytes of an attempt as JSON but for its reason */
 
 struct item *item_new(struct event *event, int64_t due_ms)
 {
@@ -38,17 +35,27 @@ void item_free(struct item *item)
  */
 static int write_attempt(struct buf *out, const struct attempt *attempt)
 {
-	const long long duration_us = attempt->duration_us > 0 ? attempt->duration_us : 0;
-	char start[RFC3339_SIZE], status[32] = "", head[FIXED_TEXT];
+	const int64_t duration_us = attempt->duration_us > 0 ? attempt->duration_us : 0;
+	const char thousandths[] = {'.', (char)('0' + duration_us / 100 % 10), (char)('0' + duration_us / 10 % 10),
+		(char)('0' + duration_us % 10)};
+	char start[RFC3339_SIZE];
 	int err = 0;
 
 	clock_rfc3339(start, attempt->start_ms);
-	if (attempt->status != 0)
-		(void)snprintf(status, sizeof(status), ",\"status\":%d", attempt->status);
-	(void)snprintf(head, sizeof(head),
-		"{\"attempt\":%d,\"start\":\"%s\",\"duration_ms\":%lld.%03lld,\"outcome\":\"%s\"%s", attempt->number,
-		start, duration_us / 1000, duration_us % 1000, outcome_text(attempt->outcome), status);
-	buf_append_text(out, head);
+	buf_append_text(out, "{\"attempt\":");
+	buf_append_int(out, attempt->number);
+	buf_append_text(out, ",\"start\":\"");
+	buf_append_text(out, start);
+	buf_append_text(out, "\",\"duration_ms\":");
+	buf_append_int(out, duration_us / 1000);
+	buf_append(out, thousandths, sizeof(thousandths));
+	buf_append_text(out, ",\"outcome\":\"");
+	buf_append_text(out, outcome_text(attempt->outcome));
+	buf_append_text(out, "\"");
+	if (attempt->status != 0) {
+		buf_append_text(out, ",\"status\":");
+		buf_append_int(out, attempt->status);
+	}
 	if (attempt->reason != NULL && attempt->reason[0] != '\0') {
 		const size_t before = out->len;
 		buf_append_text(out, ",\"reason\":");

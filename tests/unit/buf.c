@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,4 +151,21 @@ Test(buf, what_is_beyond_its_maximum_is_not_printed_in_part)
 	cr_assert_str_eq(b.data, "12345678");
 	cr_assert_eq(b.len, 8);
 	buf_release(&b);
+}
+
+Test(buf, numbers_are_written_as_printf_does)
+{
+	static const int64_t numbers[] = {
+		0, 1, -1, 9, 10, -10, 99, 1234567890, INT64_MAX, INT64_MAX - 1, INT64_MIN, INT64_MIN + 1};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		char expected[32];
+		struct buf b;
+		buf_init(&b, 20);
+		snprintf(expected, sizeof(expected), "%" PRId64, numbers[i]);
+		buf_append_int(&b, numbers[i]);
+		cr_assert_eq(buf_error(&b), 0);
+		cr_assert_str_eq(b.data, expected);
+		buf_release(&b);
+	}
 }
