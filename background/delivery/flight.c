@@ -341,10 +341,22 @@ static bool wants_other_token(struct worker *worker, struct flight *flight, cons
 	return token_cache_refused(tokens, flight->token) && !flight->renewed;
 }
 
+enum { KEPT_SIZE = 2 * LIMIT_REPLY_KEPT + 1 }; /* a credential at the end of what is kept is still to be known */
+
+static void keep_reply(
+	const struct item *item, const struct request *request, const struct reply *reply, char ret_kept[KEPT_SIZE])
+{
+	const size_t len = reply->body_len < KEPT_SIZE ? reply->body_len : KEPT_SIZE - 1;
+	memcpy(ret_kept, reply->body, len);
+	ret_kept[len] = '\0';
+	effect_hide_credentials(item->target->config, request, ret_kept);
+	ret_kept[LIMIT_REPLY_KEPT] = '\0';
+}
+
 static void end_attempt(struct worker *worker, struct flight *flight, CURLcode result)
 {
 	struct item *item = flight->item;
-	char kept[2 * LIMIT_REPLY_KEPT + 1]; /* a credential at the end of what is kept is still to be known */
+	char kept[KEPT_SIZE];
 	struct reply reply;
 	struct verdict verdict;
 
@@ -356,11 +368,10 @@ static void end_attempt(struct worker *worker, struct flight *flight, CURLcode r
 		send_with_token(worker, flight);
 		return;
 	}
-	size_t len = reply.body_len < sizeof(kept) ? reply.body_len : sizeof(kept) - 1;
-	memcpy(kept, reply.body, len);
-	kept[len] = '\0';
-	effect_hide_credentials(item->target->config, transfer_request(flight->transfer), kept);
-	kept[LIMIT_REPLY_KEPT] = '\0';
+	if (verdict.kind == VERDICT_OK) /* a reply is kept with a dead letter */
+		kept[0] = '\0';
+	else
+		keep_reply(item, transfer_request(flight->transfer), &reply, kept);
 	flight_put(worker, flight);
 	flight_conclude(worker, item, &verdict, ATTEMPT_ENDED, kept);
 }

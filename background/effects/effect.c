@@ -21,10 +21,17 @@ enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 void effect_id(char ret_id[EFFECT_ID_SIZE], const char *event_id, const char *name, int part)
 {
-	if (part == 0)
-		snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s", event_id, name);
-	else
-		snprintf(ret_id, EFFECT_ID_SIZE, "%s-%s-%d", event_id, name, part);
+	const size_t event_len = strnlen(event_id, ID_SIZE - 1), name_len = strnlen(name, LIMIT_TARGET_KEY);
+	char *end = ret_id;
+
+	memcpy(end, event_id, event_len);
+	end[event_len] = '-';
+	end += event_len + 1;
+	memcpy(end, name, name_len);
+	end += name_len;
+	*end = '\0';
+	if (part != 0)
+		snprintf(end, (size_t)(ret_id + EFFECT_ID_SIZE - end), "-%d", part);
 }
 
 bool effect_id_parse(const char *id, char ret_event_id[ID_SIZE], char ret_name[LIMIT_TARGET_KEY + 1], int *ret_part)

@@ -1,41 +1,32 @@
 #include "background/effects/event.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "background/telemetry/histogram.h"
 #include "background/telemetry/metrics.h"
 
-static void event_free(struct event *event)
-{
-	free(event->type);
-	free(event->subject);
-	free(event->data);
-	free(event);
-}
-
+/* The event and its texts are one piece of memory. */
 struct event *event_new(const char *id, const char *type, const char *subject, const char *data, int64_t user_id,
 	const char *traceparent, int64_t created_ms)
 {
-	struct event *event = calloc(1, sizeof(*event));
+	const size_t type_size = strlen(type) + 1, subject_size = strlen(subject) + 1, data_size = strlen(data) + 1;
+	const size_t id_len = strnlen(id, ID_SIZE - 1), trace_len = strnlen(traceparent, TRACEPARENT_SIZE - 1);
+	struct event *event = malloc(sizeof(*event) + type_size + subject_size + data_size);
 	if (event == NULL)
 		return NULL;
-	snprintf(event->id, sizeof(event->id), "%s", id);
-	snprintf(event->traceparent, sizeof(event->traceparent), "%s", traceparent);
+	memset(event, 0, sizeof(*event));
+	memcpy(event->id, id, id_len);
+	memcpy(event->traceparent, traceparent, trace_len);
 	event->created_ms = created_ms;
 	event->user_id = user_id;
-	event->type = strdup(type);
-	event->subject = strdup(subject);
-	event->data = strdup(data);
+	event->type = memcpy(event + 1, type, type_size);
+	event->subject = memcpy(event->type + type_size, subject, subject_size);
+	event->data = memcpy(event->subject + subject_size, data, data_size);
 	atomic_init(&event->references, 1);
 	atomic_init(&event->cost_parts, -1);
 	atomic_init(&event->cost_us, 0);
-	if (event->type == NULL || event->subject == NULL || event->data == NULL) {
-		event_free(event);
-		return NULL;
-	}
 	return event;
 }
 
@@ -64,7 +55,7 @@ void event_unref(struct event *event)
 		return;
 	if (atomic_load_explicit(&event->cost_parts, memory_order_relaxed) > 0)
 		counter_add(event->cost_skipped, 1);
-	event_free(event);
+	free(event);
 }
 
 void event_cost_begin(struct event *event, int parts, struct histogram *seconds, struct counter *skipped)
