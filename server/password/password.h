@@ -1,7 +1,7 @@
 /*
  * Password hashing as a bounded resource.
  *
- * `slots` hash threads, at slightly lower priority, each with its own memory that is reused
+ * `slots` hash threads, which let others go first (slice.h), each with its own memory that is reused
  * from hash to hash (arena.h). Callers hand over and wait, at most `queue` of them and at most
  * `queue_timeout_ms` until their hash is begun: overload sheds, it never stacks up.
  *
