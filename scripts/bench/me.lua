@@ -1,4 +1,6 @@
--- For wrk: GET with an access token, TOKENFIRST_TOKEN.
+-- For wrk: asks who the bearer of an access token is, again and again.
+--
+--   TOKENFIRST_TOKEN=… wrk -t1 -c64 -d10s -s scripts/bench/me.lua http://127.0.0.1:8080/me
 
 wrk.headers["Authorization"] = "Bearer " .. (os.getenv("TOKENFIRST_TOKEN") or "")
 
