@@ -6,7 +6,7 @@ A rate is what the receiver saw: its requests after the first, over the time fro
 import time
 
 from load import Timed
-from peers import Missing, Redis, Script
+from peers import Missing, Redis, Script, node
 from processes import SUPPORT, Failed
 from sinks import Sink
 from survival import effect, seed, server
@@ -68,6 +68,7 @@ def ours(bench, sink, number, total):
 
 def bullmq(bench, sink, number, total):
     """The same with a worker process of BullMQ, as many jobs under way at once."""
+    node()  # before anything is started
     count = bench.times["jobs"]
     folder = bench.folder / f"background-bullmq-{number}"
     folder.mkdir()

@@ -12,7 +12,7 @@ import time
 
 from load import Timed, open_loop, wrk
 from measure import SINK_LATENCY_MS
-from peers import Missing, Redis, Script
+from peers import Missing, Redis, Script, node
 from processes import BUILD, SUPPORT, Failed, Process
 from tables import Table
 
@@ -40,6 +40,7 @@ class Signing:
     """Fastify with jose, signing a token for each request."""
 
     def __init__(self, folder):
+        node()  # before anything is started
         folder.mkdir()
         self.redis = Redis(folder / "redis")  # its queue wants one, idle here
         self.script = Script("login", self.redis, folder, "listening ", env={"PROCESSES": str(os.cpu_count())})
