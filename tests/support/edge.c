@@ -123,8 +123,8 @@ static void park(struct exchange *x, struct request_thread *thread)
 	if (!parking)
 		harness_fail("no memory");
 	*parking = (struct parking){.x = x, .app = thread->app};
-	atomic_fetch_add(&thread->app->running, 1);
 	exchange_park(x, resumed, thread->app);
+	atomic_fetch_add(&thread->app->running, 1); /* and it counts as waiting by now */
 	if (pthread_create(&resumer, NULL, resume_at_gate, parking) != 0 || pthread_detach(resumer) != 0)
 		harness_fail("no thread");
 }
