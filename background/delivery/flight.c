@@ -122,7 +122,8 @@ static void not_sent(struct worker *worker, struct item *item, enum attempt_stag
 /* A mail is handed to a courier, all else to the worker's own multi. */
 static int take_off(struct worker *worker, struct flight *flight, const struct effect_config *config)
 {
-	int err = transfer_begin(flight->transfer, config, flight->mail ? NULL : worker->multi, flight);
+	int err =
+		transfer_begin(flight->transfer, config, flight->mail ? NULL : reactor_multi(worker->reactor), flight);
 	if (err != 0 || !flight->mail)
 		return err;
 	flight->errand = (struct errand){

@@ -80,7 +80,7 @@ void inline_refused(struct worker *worker, struct item *item, const char *reason
 /* An inline effect's turn, or that it will have none. */
 void inline_turn(struct worker *worker, struct inline_wait *wait)
 {
-	struct lane *lane = worker->lanes[wait->target->lane];
+	struct lane *lane = lane_touch(worker, wait->target->lane);
 	struct item *item = lane_release(lane, wait->row, wait->refused ? NULL : wait);
 	if (item == NULL) {
 		sem_post(&wait->ended);
@@ -121,7 +121,7 @@ void inline_end_waits(struct worker *worker, int64_t now_us)
 	if (now_us < atomic_load(&worker->waits_end_us))
 		return;
 	for (size_t i = 0; i < worker->lane_count; i++)
-		inline_refuse_waiting(worker, worker->lanes[i], REASON_STOPPING);
+		inline_refuse_waiting(worker, lane_touch(worker, i), REASON_STOPPING);
 	inline_end_all(worker);
 }
 

@@ -1,40 +1,19 @@
 /*
- * Outcomes, on their way to be durable. A worker gathers the outcomes of one turn of its loop
- * into a batch, posts it as one job, and hears of it as a message; until then the items stay in
- * their lanes. A batch that the store could not write is posted again a second later: nothing is
+ * Outcomes, on their way to be durable. They gather in a batch that the committer takes as one job
+ * (settle_batch.h), and the worker hears of it as a message; until then the items stay in their lanes, though their
+ * places in flight are free. A batch that the store could not write is posted again a second later: nothing is
  * lost but time. Effects without a row have nothing to write, and are done at once.
  */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "background/delivery/worker_internal.h"
 #include "background/store/pauses.h"
 #include "config/clock.h"
 #include "config/log.h"
 
-enum { BATCH_ITEMS = 64, STORE_RETRY_US = 1000 * 1000 };
-
-struct settle_batch {
-	struct commit_job job;
-	struct message message;
-	struct worker *worker;
-	struct settle_batch *next;
-	int err;
-	size_t count, stale;
-	struct settlement settlements[BATCH_ITEMS];
-	struct item *items[BATCH_ITEMS];
-	char reasons[BATCH_ITEMS][LIMIT_REASON];
-	char *replies[BATCH_ITEMS];
-};
-
-struct mark_batch {
-	struct commit_job job;
-	int64_t run;
-	size_t count;
-	struct started started[BATCH_ITEMS];
-};
+enum { STORE_RETRY_US = 1000 * 1000 };
 
 static const enum effect_end ends[] = {
 	[LANE_DELIVERED] = END_DELIVERED, [LANE_DEAD] = END_DEAD, [LANE_SKIPPED] = END_SKIPPED};
@@ -43,40 +22,6 @@ static const enum effect_state states[] = {[LANE_DELIVERED] = EFFECT_DELIVERED,
 	[LANE_DEAD] = EFFECT_DEAD,
 	[LANE_SKIPPED] = EFFECT_SKIPPED};
 
-/* On the committer's thread. */
-static int batch_run(struct db *db, void *arg)
-{
-	struct settle_batch *batch = arg;
-	return outbox_settle(db, batch->settlements, batch->count, &batch->stale);
-}
-
-static void batch_done(void *arg, int err)
-{
-	struct settle_batch *batch = arg;
-	struct worker *worker = batch->worker;
-	batch->err = err;
-	if (inbox_put(&worker->inbox, &batch->message) == 1)
-		worker_wake(worker);
-}
-
-static struct settle_batch *batch_new(struct worker *worker)
-{
-	struct settle_batch *batch = calloc(1, sizeof(*batch));
-	if (batch == NULL)
-		return NULL;
-	batch->worker = worker;
-	batch->job = (struct commit_job){.run = batch_run, .done = batch_done, .arg = batch};
-	batch->message = (struct message){.kind = MESSAGE_SETTLED, .subject = batch};
-	return batch;
-}
-
-static void batch_free(struct settle_batch *batch)
-{
-	for (size_t i = 0; i < batch->count; i++)
-		free(batch->replies[i]);
-	free(batch);
-}
-
 /* Its items stay with their lanes, as unsettled: their rows say so, too. */
 static void batch_abandon(struct settle_batch *batch)
 {
@@ -84,7 +29,7 @@ static void batch_abandon(struct settle_batch *batch)
 		lane_forget(lane_of(batch->items[i]), batch->items[i]);
 		item_free(batch->items[i]);
 	}
-	batch_free(batch);
+	settle_batch_free(batch);
 }
 
 /* Who waits for it waits no longer: it is tried again, maybe for long. */
@@ -97,12 +42,14 @@ static void keep_failed(struct worker *worker, struct settle_batch *batch, int64
 	worker->retry_us = now_us + STORE_RETRY_US;
 }
 
-static void batch_post(struct worker *worker, struct settle_batch *batch, int64_t now_us)
+static void batch_post(struct worker *worker, struct settle_batch *batch, bool again)
 {
-	if (committer_post_unhurried(worker->options.committer, &batch->job) == 0)
-		worker->batches_posted++;
+	if (settle_batch_post(batch, again) == 0)
+		return;
+	if (batch->count > 0)
+		keep_failed(worker, batch, clock_mono_us());
 	else
-		keep_failed(worker, batch, now_us);
+		settle_batch_free(batch);
 }
 
 /* An item's end, once it is certain. */
@@ -164,27 +111,6 @@ static void settle_in_memory(struct worker *worker, struct item *item, const str
 		finish(item, note->action, note->cause);
 }
 
-static int marks_run(struct db *db, void *arg)
-{
-	struct mark_batch *marks = arg;
-	return outbox_mark_started(db, marks->run, marks->started, marks->count);
-}
-
-static void marks_done(void *arg, int err)
-{
-	(void)err; /* a mark that is lost costs a count after a crash, no more */
-	free(arg);
-}
-
-/* Before the outcomes of the same attempts, or it would undo what they say of the count. */
-static void marks_post(struct worker *worker)
-{
-	struct mark_batch *marks = worker->marks;
-	worker->marks = NULL;
-	if (marks != NULL && committer_post_unhurried(worker->options.committer, &marks->job) != 0)
-		free(marks);
-}
-
 void settle(struct worker *worker, struct item *item, const struct outcome_note *note)
 {
 	int64_t now_ms = clock_now_ms();
@@ -195,20 +121,7 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 		settle_in_memory(worker, item, note);
 		return;
 	}
-	if (worker->open == NULL)
-		worker->open = batch_new(worker);
-	struct settle_batch *batch = worker->open;
-	if (batch == NULL) { /* tried again from its row: at least once */
-		lane_note_disk(lane_of(item));
-		inline_settled(item);
-		wait_again(worker, item, now_ms + STORE_RETRY_US / 1000);
-		return;
-	}
-	size_t i = batch->count++;
-	batch->items[i] = item;
-	(void)snprintf(batch->reasons[i], LIMIT_REASON, "%s", note->reason);
-	batch->replies[i] = note->reply != NULL ? strdup(note->reply) : NULL;
-	batch->settlements[i] = (struct settlement){
+	const struct settlement settlement = {
 		.row = item->row,
 		.attempt = attempt,
 		.uncounted = uncounted,
@@ -218,15 +131,19 @@ void settle(struct worker *worker, struct item *item, const struct outcome_note 
 		.now_ms = now_ms,
 		.effect = item->target->config->name,
 		.cause = note->cause != NULL ? note->cause : "",
-		.reason = batch->reasons[i],
-		.reply = batch->replies[i],
+		.reason = note->reason,
+		.reply = note->reply,
 		.log = item->log != NULL ? item->log : "[]",
 	};
-	if (batch->count == BATCH_ITEMS) {
-		worker->open = NULL;
-		marks_post(worker);
-		batch_post(worker, batch, clock_mono_us());
+	struct settle_batch *unposted = NULL;
+	int err = settle_line_add(&worker->settle_line, item, &settlement, &unposted);
+	if (err != 0) { /* tried again from its row: at least once */
+		lane_note_disk(lane_of(item));
+		inline_settled(item);
+		wait_again(worker, item, now_ms + STORE_RETRY_US / 1000);
 	}
+	if (unposted != NULL)
+		batch_post(worker, unposted, false);
 }
 
 static enum lane_action action_of(enum effect_state state)
@@ -239,7 +156,7 @@ static enum lane_action action_of(enum effect_state state)
 
 void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_us)
 {
-	worker->batches_posted--;
+	settle_line_heard(&worker->settle_line);
 	if (batch->err != 0) {
 		keep_failed(worker, batch, now_us);
 		return;
@@ -255,22 +172,16 @@ void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_
 		else
 			finish(batch->items[i], action_of(settlement->state), settlement->cause);
 	}
-	batch_free(batch);
+	settle_batch_free(batch);
 }
 
 void settle_mark_started(struct worker *worker, const struct item *item)
 {
-	if (worker->marks == NULL) {
-		worker->marks = calloc(1, sizeof(*worker->marks));
-		if (worker->marks == NULL)
-			return;
-		worker->marks->job = (struct commit_job){.run = marks_run, .done = marks_done, .arg = worker->marks};
-	}
-	struct mark_batch *marks = worker->marks;
-	marks->run = worker->options.run;
-	marks->started[marks->count++] = (struct started){.row = item->row, .attempt = item->attempts};
-	if (marks->count == BATCH_ITEMS)
-		marks_post(worker);
+	const struct started started = {.row = item->row, .attempt = item->attempts};
+	struct settle_batch *unposted = NULL;
+	settle_line_mark(&worker->settle_line, &started, &unposted);
+	if (unposted != NULL)
+		batch_post(worker, unposted, false);
 }
 
 struct alone_mark {
@@ -290,7 +201,6 @@ int settle_mark_alone(struct worker *worker, const struct item *item)
 		.run = worker->options.run,
 		.started = {.row = item->row, .attempt = item->attempts + 1, .alone = true},
 	};
-	marks_post(worker);
 	return committer_run(worker->options.committer, alone_run, &mark);
 }
 
@@ -341,22 +251,22 @@ void settle_gone(struct worker *worker, struct target *target, const char *reaso
 		free(gone);
 }
 
-void settle_post(struct worker *worker, int64_t now_us)
+void settle_retry(struct worker *worker, int64_t now_us)
 {
-	marks_post(worker);
-	struct settle_batch *open = worker->open;
-	worker->open = NULL;
-	if (open != NULL)
-		batch_post(worker, open, now_us);
 	if (worker->failed == NULL || now_us < worker->retry_us)
 		return;
 	struct settle_batch *failed = worker->failed;
 	worker->failed = NULL;
 	while (failed != NULL) {
 		struct settle_batch *next = failed->next;
-		batch_post(worker, failed, now_us);
+		batch_post(worker, failed, true);
 		failed = next;
 	}
+}
+
+bool settle_busy(const struct worker *worker)
+{
+	return worker->failed != NULL || worker->settle_line.awaited > 0;
 }
 
 void settle_release(struct worker *worker)
@@ -377,11 +287,6 @@ void settle_release(struct worker *worker)
 		worker->failed = batch->next;
 		batch_abandon(batch);
 	}
-	if (worker->open != NULL)
-		batch_abandon(worker->open);
-	free(worker->marks);
-	worker->open = NULL;
-	worker->marks = NULL;
 }
 
 static int spill_one(struct db *db, const struct item *item)

@@ -60,7 +60,6 @@ struct target {
 	atomic_int_fast64_t pending;	   /* rows owed, durable and inline */
 	atomic_int_fast64_t in_memory;	   /* fire-and-forget effects owed */
 	atomic_int_fast64_t oldest_due_ms; /* 0: nothing waits */
-	atomic_bool overflowed;		   /* an offer did not reach the worker: its row is on disk */
 
 	/* as the worker last told */
 	atomic_int parking;		     /* enum target_parking */

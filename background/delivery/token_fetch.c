@@ -38,7 +38,7 @@ int token_fetch_begin(struct worker *worker, struct flight *flight)
 	}
 	int err = oauth2_request(&config->auth, transfer_request(flight->transfer));
 	if (err == 0)
-		err = transfer_begin(flight->transfer, config, worker->multi, flight);
+		err = transfer_begin(flight->transfer, config, reactor_multi(worker->reactor), flight);
 	if (err == 0) {
 		flight->stage = FLIGHT_FETCHES;
 		cache->fetching = true;
@@ -77,6 +77,7 @@ bool token_fetch_end(struct worker *worker, struct flight *flight, CURLcode resu
 		flight_add_words(ret_verdict, transfer_error(flight->transfer));
 	transfer_clear(flight->transfer);
 	cache->fetching = false;
+	(void)lane_touch(worker, target->lane); /* it was held back meanwhile */
 	end_waits(worker, target, fetched ? NULL : ret_verdict->reason);
 	return fetched;
 }
@@ -88,6 +89,8 @@ bool token_fetch_holds(const struct worker *worker, size_t lane)
 
 void token_fetch_abort(struct worker *worker, const struct flight *flight)
 {
-	if (flight->stage == FLIGHT_FETCHES)
-		token_cache_of(worker, flight->item)->fetching = false;
+	if (flight->stage != FLIGHT_FETCHES)
+		return;
+	token_cache_of(worker, flight->item)->fetching = false;
+	(void)lane_touch(worker, flight->item->target->lane);
 }

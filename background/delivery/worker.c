@@ -9,7 +9,13 @@
 #include "config/clock.h"
 #include "config/log.h"
 
-enum { SLEEP_MAX_MS = 60 * 1000 }; /* nothing is due for longer: look around all the same */
+/* On the committer's thread. */
+static void settled(void *arg, struct settle_batch *batch)
+{
+	struct worker *worker = arg;
+	if (inbox_put(&worker->inbox, &batch->message) == 1)
+		worker_wake(worker);
+}
 
 static void courier_back(void *arg, struct errand *errand)
 {
@@ -26,16 +32,21 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 	worker->options = *options;
 	atomic_init(&worker->waits_end_us, INT64_MAX);
 	inbox_init(&worker->inbox);
+	settle_line_init(&worker->settle_line);
+	worker->settle_line.committer = options->committer;
+	worker->settle_line.run = options->run;
+	worker->settle_line.done = settled;
+	worker->settle_line.arg = worker;
 	worker->connections_new = metrics_counter(options->metrics, "tokenfirst_transfer_connections_total",
 		"Attempts by whether they reused a connection.", "reused=\"false\"");
 	worker->connections_reused = metrics_counter(options->metrics, "tokenfirst_transfer_connections_total",
 		"Attempts by whether they reused a connection.", "reused=\"true\"");
 	worker->stale_settlements = metrics_counter(options->metrics, "tokenfirst_settlements_stale_total",
 		"Outcomes that came after a newer state and changed nothing.", NULL);
-	worker->multi = curl_multi_init();
-	if (worker->multi == NULL) {
+	int err = reactor_new(&worker->reactor);
+	if (err != 0) {
 		worker_free(worker);
-		return ERR_MEMORY;
+		return err;
 	}
 	*ret_worker = worker;
 	return 0;
@@ -65,6 +76,7 @@ int worker_add_target(struct worker *worker, struct target *target)
 		lane_pause(lane);
 	target->worker = worker;
 	target->lane = worker->lane_count;
+	worker->touched |= UINT64_C(1) << target->lane;
 	worker->targets[worker->lane_count] = target;
 	worker->lanes[worker->lane_count++] = lane;
 	if (target->kind->mail) {
@@ -87,8 +99,8 @@ void worker_free(struct worker *worker)
 		couriers_free(worker->couriers[i]);
 		lane_free(worker->lanes[i]);
 	}
-	if (worker->multi != NULL)
-		(void)curl_multi_cleanup(worker->multi);
+	reactor_free(worker->reactor);
+	settle_line_release(&worker->settle_line);
 	inbox_release(&worker->inbox);
 	free(worker);
 }
@@ -104,9 +116,8 @@ void worker_offer(struct target *target, struct item *item, bool hold)
 		worker_wake(worker);
 	if (result >= 0)
 		return;
-	/* the worker may have looked at the flag since it emptied its inbox: once more, then */
-	if (item->row != 0 && !atomic_exchange(&target->overflowed, true))
-		worker_wake(worker);
+	if (item->row != 0 && !(atomic_fetch_or(&target->orders, ORDER_NOTE) & ORDER_NOTE))
+		worker_nudge(worker);
 	if (item->row == 0)
 		settle_dropped(worker, item, REASON_STOPPING);
 	item_free(item);
@@ -145,11 +156,10 @@ static void take_messages(struct worker *worker, struct message *message, int64_
 
 static void collect_ended(struct worker *worker)
 {
-	int left = 0;
-	for (CURLMsg *message = curl_multi_info_read(worker->multi, &left); message != NULL;
-		message = curl_multi_info_read(worker->multi, &left))
-		if (message->msg == CURLMSG_DONE)
-			flight_end(worker, transfer_owner(transfer_of(message->easy_handle)), message->data.result);
+	CURLcode result;
+	for (CURL *easy = reactor_ended(worker->reactor, &result); easy != NULL;
+		easy = reactor_ended(worker->reactor, &result))
+		flight_end(worker, transfer_owner(transfer_of(easy)), result);
 }
 
 /* It moves on while effects in memory are delivered; nothing is offered any more that would move it back. */
@@ -169,13 +179,13 @@ static bool drained(struct worker *worker, int64_t now_ms, int64_t now_us)
 	for (size_t i = 0; i < worker->lane_count; i++)
 		if (lane_busy(worker->lanes[i], now_ms))
 			return false;
-	return worker->batches_posted == 0 && worker->failed == NULL && worker->open == NULL &&
-	       inbox_empty(&worker->inbox);
+	return !settle_busy(worker) && inbox_empty(&worker->inbox);
 }
 
-static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
+/* INT64_MAX: until something happens. */
+static int64_t sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 {
-	int64_t ms = pump_due_in_ms(worker, now_ms, SLEEP_MAX_MS);
+	int64_t ms = pump_due_in_ms(worker, now_ms);
 	if (worker->failed != NULL && (worker->retry_us - now_us) / 1000 + 1 < ms)
 		ms = (worker->retry_us - now_us) / 1000 + 1;
 	int64_t waits_end_us = atomic_load(&worker->waits_end_us);
@@ -185,7 +195,7 @@ static int sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 		int64_t left = (break_off_us(worker) - now_us) / 1000 + 1;
 		ms = left < ms ? left : ms;
 	}
-	return ms > 0 ? (int)ms : 0;
+	return ms > 0 ? ms : 0;
 }
 
 static void leave(struct item *item, struct item **spill)
@@ -231,7 +241,7 @@ static void leave_rest(struct worker *worker)
 	quarantine_open(worker->options.quarantine, worker, clock_mono_us());
 	settle_spill(worker, spill);
 	worker->retry_us = 0; /* what could not be written has its last chance */
-	settle_post(worker, clock_mono_us());
+	settle_retry(worker, clock_mono_us());
 	inline_end_all(worker); /* this thread hears of no settlement any more */
 }
 
@@ -243,6 +253,23 @@ static void stop_couriers(struct worker *worker)
 		couriers_join(worker->couriers[i]);
 }
 
+/* What has ended first: it makes room for what may begin, and that is on its way before the sleep. */
+static void take_turn(struct worker *worker)
+{
+	int64_t now_ms = clock_now_ms(), now_us = clock_mono_us();
+	pump_take_orders(worker); /* first: what an order follows from has been put into the inbox before it */
+	take_messages(worker, inbox_take(&worker->inbox), now_ms, now_us);
+	collect_ended(worker);
+	inline_end_waits(worker, now_us);
+	if (atomic_load(&worker->draining))
+		pump_drain(worker);
+	pump_lanes(worker, now_ms);
+	pump_suspects(worker, now_ms, now_us);
+	reactor_begin_added(worker->reactor);
+	collect_ended(worker);
+	settle_retry(worker, now_us);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
@@ -251,30 +278,14 @@ static void *worker_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), name);
 
 	while (!atomic_load(&worker->begun) && !atomic_load(&worker->draining))
-		(void)curl_multi_poll(worker->multi, NULL, 0, SLEEP_MAX_MS, NULL);
+		reactor_sleep(worker->reactor, INT64_MAX);
 	for (;;) {
-		int64_t now_ms = clock_now_ms();
-		int running = 0;
-		pump_take_orders(worker); /* first: what an order follows from has been put into the inbox before it */
-		take_messages(worker, inbox_take(&worker->inbox), now_ms, clock_mono_us());
-		inline_end_waits(worker, clock_mono_us());
-		if (atomic_load(&worker->draining))
-			for (size_t i = 0; i < worker->lane_count; i++)
-				lane_drain(worker->lanes[i]);
-		worker->kept_out = false;
-		for (size_t i = 0; i < worker->lane_count; i++)
-			pump_lane(worker, i, now_ms);
-		pump_suspects(worker, now_ms, clock_mono_us());
-		(void)curl_multi_perform(worker->multi, &running);
-		collect_ended(worker);
-		for (size_t i = 0; i < worker->lane_count; i++)
-			pump_show(worker, i);
-		int64_t now_us = clock_mono_us();
-		settle_post(worker, now_us);
-		now_ms = clock_now_ms();
+		take_turn(worker);
+		int64_t now_ms = clock_now_ms(), now_us = clock_mono_us();
+		pump_show(worker, now_ms);
 		if (drained(worker, now_ms, now_us))
 			break;
-		(void)curl_multi_poll(worker->multi, NULL, 0, sleep_ms(worker, now_ms, now_us), NULL);
+		reactor_sleep(worker->reactor, sleep_ms(worker, now_ms, now_us));
 	}
 	/* the last mails to come back may have been delivered */
 	stop_couriers(worker);
@@ -321,6 +332,7 @@ void worker_join(struct worker *worker)
 
 void worker_nudge(struct worker *worker)
 {
+	atomic_store(&worker->ordered, true);
 	worker_wake(worker);
 }
 

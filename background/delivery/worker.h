@@ -1,8 +1,8 @@
 /*
- * A worker: one pthread, one curl_multi, and the lanes of the targets that belong to it.
+ * A worker: one pthread, one reactor, and the lanes of the targets that belong to it.
  *
- * It sleeps in curl_multi_poll until a socket, a message or a due time wakes it; then takes its
- * messages, lets each lane send what it may, and settles what has ended. All that other threads do is
+ * It sleeps until a socket, a message or a due time wakes it (reactor.h); then takes its messages and what has ended,
+ * and lets the lanes that this concerns send what they may. All that other threads do is
  * put messages into its inbox. It never waits for the committer: settlements are posted in
  * batches, and come back as messages when they are durable.
  */

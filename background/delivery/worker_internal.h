@@ -1,6 +1,9 @@
 /*
  * What the files of a worker share: worker.c (its thread), pump.c (its turns), flight.c (attempts), token_fetch.c
  * (access tokens), report.c (what is told of them), settle.c (outcomes), refill.c (the disk), inline.c (who waits).
+ *
+ * A turn looks at the lanes in which something has happened, or for which time has come, and at no other: whoever asks
+ * for an item's lane (lane_of) is about to change it, and marks it so.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_WORKER_INTERNAL_H
@@ -10,16 +13,15 @@
 #include "background/delivery/courier.h"
 #include "background/delivery/inbox.h"
 #include "background/delivery/lane.h"
+#include "background/delivery/reactor.h"
 #include "background/delivery/resolvers.h"
+#include "background/delivery/settle_batch.h"
 #include "background/delivery/token_cache.h"
 #include "background/delivery/transfer.h"
 #include "background/delivery/worker.h"
 #include "config/limits.h"
 
 #define REASON_STOPPING "stopping"
-
-struct settle_batch;
-struct mark_batch;
 
 enum flight_stage {
 	FLIGHT_SENDS,
@@ -46,12 +48,14 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	int64_t started_ms;
-	CURLM *multi;
+	struct reactor *reactor;
 	struct inbox inbox;
 	atomic_bool begun;
 	atomic_bool draining;
 	atomic_int_fast64_t drain_deadline_us;
 	atomic_int_fast64_t waits_end_us; /* INT64_MAX: not in sight */
+	atomic_bool ordered;		  /* some target may have orders */
+	struct settle_line settle_line;	  /* also the committer's */
 	struct counter *connections_new, *connections_reused, *stale_settlements;
 
 	/* the thread's own */
@@ -63,24 +67,32 @@ struct worker {
 	struct couriers *couriers[LIMIT_TARGETS];  /* NULL: not a lane of mails */
 	struct flight *flights;			   /* under way */
 	struct inline_wait *waits;		   /* request threads that wait, each for its item */
-	long connections_kept;
-	struct flight *idle[LIMIT_TARGETS]; /* to be used again, by lane, linked by next */
-	size_t idle_count;
-	struct settle_batch *open;   /* being filled */
+	struct idle_flights idle_http, idle_mail;
 	struct settle_batch *failed; /* to be posted again at retry_us */
 	int64_t retry_us;
-	size_t batches_posted;	  /* and not heard of yet */
-	struct mark_batch *marks; /* attempts begun since the last post */
 	struct resolvers resolvers;
-	struct item *suspect;		/* under way, alone */
-	bool kept_out;			/* in this turn, by the quarantine: look again soon */
-	bool suspects_wait;		/* some are ready: look again soon */
-	unsigned orders[LIMIT_TARGETS]; /* enum target_order, taken and not yet carried out */
+	uint64_t touched;		     /* lanes in which something has happened, a bit each */
+	uint64_t pumped;		     /* those looked at in this turn */
+	uint64_t suspected;		     /* those with a suspect that waits to be alone */
+	int64_t lanes_due_ms[LIMIT_TARGETS]; /* when time brings something about in them; INT64_MAX: not by itself */
+	bool drains;			     /* the lanes have been told of the drain */
+	struct item *suspect;		     /* under way, alone */
+	uint64_t kept_out;		     /* in this turn, by the quarantine: look again soon */
+	bool suspects_wait;		     /* some are ready: look again soon */
+	unsigned orders[LIMIT_TARGETS];	     /* enum target_order, taken and not yet carried out */
 };
+
+static_assert(LIMIT_TARGETS <= 64, "a worker has a bit for each of its lanes");
+
+static inline struct lane *lane_touch(struct worker *worker, size_t i)
+{
+	worker->touched |= UINT64_C(1) << i;
+	return worker->lanes[i];
+}
 
 static inline struct lane *lane_of(const struct item *item)
 {
-	return item->target->worker->lanes[item->target->lane];
+	return lane_touch(item->target->worker, item->target->lane);
 }
 
 static inline struct token_cache *token_cache_of(const struct worker *worker, const struct item *item)
@@ -152,8 +164,10 @@ int settle_mark_alone(struct worker *worker, const struct item *item) MUST_CHECK
 void settle_mark_started(struct worker *worker, const struct item *item);
 /* An effect without a row that is lost, and counted; the caller frees it. */
 void settle_dropped(struct worker *worker, struct item *item, const char *reason);
-/* Posts what has gathered since the last call. */
-void settle_post(struct worker *worker, int64_t now_us);
+/* Posts again what could not be written, once its time has come. */
+void settle_retry(struct worker *worker, int64_t now_us);
+/* Whether outcomes are on their way to be durable. */
+bool settle_busy(const struct worker *worker);
 /* A batch came back: durable, or not. */
 void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_us);
 void settle_release(struct worker *worker);
@@ -173,12 +187,15 @@ void report_told(const struct item *item, const struct verdict *verdict, int64_t
 
 /* pump.c: a turn's work with the lanes. Orders are taken before messages are. */
 void pump_take_orders(struct worker *worker);
-void pump_lane(struct worker *worker, size_t i, int64_t now_ms);
+void pump_lanes(struct worker *worker, int64_t now_ms);
 /* Sends one suspect, if nothing else is under way in the process. */
 void pump_suspects(struct worker *worker, int64_t now_ms, int64_t now_us);
-/* When a lane may next have something to do; at most `most_ms`. */
-int64_t pump_due_in_ms(const struct worker *worker, int64_t now_ms, int64_t most_ms);
-void pump_show(struct worker *worker, size_t i);
+/* No lane reads from disk any more. */
+void pump_drain(struct worker *worker);
+/* After what has ended is known, and before the sleep, which may be long. */
+void pump_show(struct worker *worker, int64_t now_ms);
+/* When a lane may next have something to do; INT64_MAX: not by time alone. */
+int64_t pump_due_in_ms(const struct worker *worker, int64_t now_ms);
 
 /* refill.c: reads what a lane wants of its backlog from disk. */
 void refill(struct worker *worker, struct lane *lane, struct target *target, int64_t now_ms);
@@ -204,7 +221,7 @@ void inline_end_waits(struct worker *worker, int64_t now_us);
 /* Ends the worker's sleep, or its next one. Any thread. */
 static inline void worker_wake(struct worker *worker)
 {
-	(void)curl_multi_wakeup(worker->multi);
+	reactor_wake(worker->reactor);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "background/delivery/worker.h"
 #include "config/clock.h"
 #include "tests/support/delivery_scene.h"
 #include "tests/support/harness.h"
@@ -418,10 +419,11 @@ Test(delivery_classes, a_refill_does_not_overtake_a_request)
 	}
 	cr_assert_eq(delivery_scene_pending(&scene, "bus"), 1, "the login is not in the batch");
 	uint64_t turns = atomic_load(&restless->attempts[OUTCOME_CONNECT]->value);
-	atomic_store(&target->overflowed, true);
+	atomic_fetch_or(&target->orders, ORDER_NOTE); /* as by an offer for which the inbox had no room */
+	worker_nudge(target->worker);
 	while (atomic_load(&restless->attempts[OUTCOME_CONNECT]->value) < turns + 3)
 		harness_sleep_ms(1);
-	cr_assert_not(atomic_load(&target->overflowed), "the lane has not looked");
+	cr_assert_eq(atomic_load(&target->orders), 0, "the lane has not looked");
 	cr_assert_eq(peer_count(peer), 1);
 	sem_post(&blocker.open);
 	pthread_join(waiting.thread, NULL);
