@@ -37,7 +37,7 @@
 
 /* http */
 #define LIMIT_HTTP_HEADERS	    100 /* header lines of a request: 431 above */
-#define LIMIT_HTTP_ROOM		    (12 << 10) /* bytes beside a request's head, zeroed for each: parsed lines, the answer's head */
+#define LIMIT_HTTP_ROOM		    (8 << 10) /* bytes beside a request's head, zeroed for each: parsed lines, the answer's head */
 #define LIMIT_HTTP_PATH		    1024  /* bytes of a path: 414 above */
 #define LIMIT_REQUEST_ID	    64	  /* bytes of an X-Request-Id taken over; longer ones are replaced */
 #define LIMIT_HTTP_REPLY_HEADERS    16	  /* extra headers of an answer; more are ignored and logged */
