@@ -13,6 +13,7 @@ enum {
 	LEVEL_TRIES = 3, /* top-ups of one check: less memory goes faster than in proportion, so that one falls short */
 	LEVEL_SHARE = 50, /* what is missing is left if it is less than one in so many */
 	MEAN_SHARE = 16,  /* of one measurement in the running mean */
+	FAR_SHARE = 4,	  /* of the mean; a measurement that is lower by more takes its place */
 };
 
 struct checker {
@@ -66,12 +67,20 @@ static int64_t processor_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Two threads at once may lose one of two measurements, which does no harm. */
+/*
+ * Two threads at once may lose one of two measurements, which does no harm. One far below the mean is nearer the truth
+ * than the mean, since what else the machine does only adds: a thread's first hash takes up to twice as long, for which its
+ * memory is not there yet, and would else be made up for by dozens of checks.
+ */
 static void observe(struct checker *checker, int64_t begun_us)
 {
 	int64_t took_us = processor_us() - begun_us, mean_us = atomic_load(&checker->argon_us);
 
-	atomic_store(&checker->argon_us, mean_us == 0 ? took_us : mean_us + (took_us - mean_us) / MEAN_SHARE);
+	if (mean_us == 0 || took_us < mean_us - mean_us / FAR_SHARE)
+		mean_us = took_us;
+	else
+		mean_us += (took_us - mean_us) / MEAN_SHARE;
+	atomic_store(&checker->argon_us, mean_us);
 }
 
 /* Takes what a check that began at `begun_us` has taken less than one of today's would. */
