@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How low hash threads should stand: part (l) of the benchmark, and a program of its own.
+"""How low hash threads should stand: a part of the benchmarks by name, and a program of its own.
 
     scripts/bench/niceness.py [--rounds N] [--beside SECONDS] [--flood SECONDS] [--only TEXT]...    from the root of the repository
 
@@ -35,7 +35,10 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from processes import Failed, Process, Server, Sinks, open_loop, percentile, wrk  # noqa: E402
+from load import open_loop, percentile, wrk  # noqa: E402
+from processes import Failed, Process  # noqa: E402
+from server import Server  # noqa: E402
+from sinks import Sinks  # noqa: E402
 
 SINK_LATENCY_MS = 200
 ME_RATE = 200
@@ -182,9 +185,9 @@ class Measurement:
         figures.beside_s += took
 
     def flood(self, figures, seconds):
-        words = wrk(f"{self.server.url}/me", seconds, connections=FLOOD_CONNECTIONS)
-        words[words.index("scripts/bench/login.lua")] = "scripts/bench/me.lua"
-        me = Process(["env", f"TOKENFIRST_TOKEN={self.token}", *words], self.folder / "flood.log")
+        words = wrk(f"{self.server.url}/me", seconds, connections=FLOOD_CONNECTIONS, script="me",
+                    env={"TOKENFIRST_TOKEN": self.token})
+        me = Process(words, self.folder / "flood.log")
         logins = Process(wrk(f"{self.server.url}/login", seconds), self.folder / "logins.log")
         figures.flood_me += answered(finish(me, seconds + 20)) * seconds
         figures.flood_logins += answered(finish(logins, seconds + 20)) * seconds
@@ -229,15 +232,15 @@ def measure(folder, say, rounds, beside_s, flood_s, settings):
 
 
 def hash_priority(bench):
-    """(l) The niceness, policy and slice of hash threads, against both those who wait for them and those beside them."""
-    bench.say("(l) hash threads at several priorities: latency of others beside logins, logins under a flood of others")
-    folder = bench.folder / "l"
+    """The niceness, policy and slice of hash threads, against both those who wait for them and those beside them."""
+    bench.say("hash threads at several priorities: latency of others beside logins, logins under a flood of others")
+    folder = bench.folder / "niceness"
     folder.mkdir()
     few = [("other", 0, 0), ("other", 3, 0), ("other", 10, 0), ("other", 0, 20)]
     measure(folder, bench.say, bench.times["rounds"], bench.times["round"] // 2, 2, few)
 
 
-PARTS = {"l": hash_priority}
+PARTS = {"niceness": hash_priority}
 
 
 def interrupted(number, frame):

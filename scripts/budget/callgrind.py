@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
-from processes import BUILD, Failed, Process, Server  # noqa: E402
+from processes import BUILD, Failed, Process  # noqa: E402
+from server import Server  # noqa: E402
 
 START_S = 120
 COMMAND_S = 60
