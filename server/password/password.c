@@ -39,7 +39,7 @@
 #include "server/password/arena.h"
 #include "server/password/check.h"
 #include "server/password/normal.h"
-#include "server/password/slice.h"
+#include "config/slice.h"
 
 /*
  * A hash thread's turn on a core: longer than what other threads have by default, so that a token, a commit or a scrape
@@ -176,7 +176,7 @@ static void *hash_thread(void *arg)
 	(void)snprintf(name, sizeof(name), "hash-%zu", slot->number % 1000);
 	pthread_setname_np(pthread_self(), name);
 	/* where it is refused (some sandboxes), others wait for a core a little longer */
-	(void)!slice_ask(HASH_TURN_US);
+	(void)!slice_ask(HASH_TURN_US, 0);
 	arena_activate(slot->arena);
 	while ((job = next_job(slot))) {
 		end_job(job, execute(p, job));

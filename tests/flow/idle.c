@@ -1,10 +1,14 @@
-/* A server that has nothing to do does nothing: no thread of it wakes to look whether there is something. */
+/*
+ * What threads leave to others: a server that has nothing to do does nothing (no thread of it wakes to look whether there
+ * is something), and what comes after the answers makes way for what comes before.
+ */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/support/harness.h"
@@ -26,6 +30,7 @@ struct thread {
 	long id;
 	char name[32];
 	long long switches; /* since it began: asked for, and not */
+	int niceness;
 };
 
 struct threads {
@@ -38,7 +43,7 @@ static void read_thread(pid_t pid, long id, struct thread *ret_thread)
 	char path[64], line[256];
 	long long number;
 
-	*ret_thread = (struct thread){.id = id};
+	*ret_thread = (struct thread){.id = id, .niceness = getpriority(PRIO_PROCESS, (id_t)id)};
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%ld/status", (int)pid, id);
 	FILE *status = fopen(path, "re");
 	if (status == NULL)
@@ -168,6 +173,32 @@ Test(idle, nothing_wakes_that_has_nothing_to_do)
 		cr_expect_gt(count, MOST, "a thread that ticks is not seen");
 		cr_expect_not_null(strstr(who, "ticking"), "%s", who);
 	}
+	server_free(server);
+	peer_stop(http);
+	smtp_peer_stop(smtp);
+	free(config);
+}
+
+Test(idle, what_comes_after_the_answer_lets_others_go_first)
+{
+	struct peer *http = peer_start(NULL, 0);
+	struct smtp_peer *smtp = smtp_peer_start(NULL, 0);
+	char *config = four_effects(http, smtp);
+	struct server *server = scene_server_with(&(struct server_options){.config = config});
+	const int own = getpriority(PRIO_PROCESS, (id_t)server_pid(server));
+	size_t nicer = 0;
+
+	deliver_some(server);
+	struct threads *threads = read_threads(server_pid(server));
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct thread *thread = &threads->list[i];
+		const bool after = strncmp(thread->name, "worker", 6) == 0 || strncmp(thread->name, "courier", 7) == 0;
+
+		nicer += after;
+		cr_expect_eq(thread->niceness > own, after, "%s stands at %d", thread->name, thread->niceness);
+	}
+	cr_expect_geq(nicer, 2, "workers and couriers are not found by their names");
+	free(threads);
 	server_free(server);
 	peer_stop(http);
 	smtp_peer_stop(smtp);

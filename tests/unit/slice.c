@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "config/clock.h"
+#include "config/slice.h"
 #include "server/password/password.h"
-#include "server/password/slice.h"
 
 struct attributes {
 	uint32_t size, policy;
@@ -39,7 +39,7 @@ Test(slice, is_asked_for_and_changes_nothing_else)
 
 	cr_assert_eq(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 2), 0);
 	cr_assert_eq(sched_setscheduler(0, SCHED_BATCH, &none), 0);
-	cr_assert_eq(slice_ask(7000), 0);
+	cr_assert_eq(slice_ask(7000, 0), 0);
 	attributes = attributes_of(0);
 	cr_expect_eq(attributes.policy, SCHED_BATCH);
 	cr_expect_eq(attributes.nice, getpriority(PRIO_PROCESS, 0));
@@ -47,12 +47,22 @@ Test(slice, is_asked_for_and_changes_nothing_else)
 		cr_expect_eq(attributes.runtime_ns, 7000000);
 }
 
+Test(slice, goes_with_a_niceness_that_is_raised_as_far_as_there_is_one)
+{
+	const int own = getpriority(PRIO_PROCESS, 0);
+
+	cr_assert_eq(slice_ask(7000, 3), 0);
+	cr_expect_eq(getpriority(PRIO_PROCESS, 0), own + 3 < 19 ? own + 3 : 19);
+	cr_assert_eq(slice_ask(7000, 40), 0);
+	cr_expect_eq(getpriority(PRIO_PROCESS, 0), 19);
+}
+
 Test(slice, a_thread_of_another_policy_stays_as_it_is)
 {
 	struct sched_param none = {.sched_priority = 0};
 
 	cr_assert_eq(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-	cr_assert_eq(slice_ask(7000), 0);
+	cr_assert_eq(slice_ask(7000, 0), 0);
 	cr_expect_eq(attributes_of(0).policy, SCHED_IDLE);
 }
 

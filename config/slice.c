@@ -1,4 +1,4 @@
-#include "server/password/slice.h"
+#include "config/slice.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { NICEST = 19 };
 
 /* struct sched_attr of sched_setattr(2), for which Debian 12's libc has neither the call nor the struct. */
 struct attributes {
@@ -21,7 +23,7 @@ struct attributes {
 
 static_assert(sizeof(struct attributes) == 48, "its first version, which every kernel takes");
 
-int slice_ask(int64_t turn_us)
+int slice_ask(int64_t turn_us, int nicer)
 {
 	int policy = sched_getscheduler(0);
 	struct attributes attributes = {
@@ -33,7 +35,8 @@ int slice_ask(int64_t turn_us)
 	if (policy != SCHED_OTHER && policy != SCHED_BATCH)
 		return policy < 0 ? ERR_SYSTEM : 0;
 	errno = 0; /* -1 is a niceness, too */
-	attributes.nice = getpriority(PRIO_PROCESS, 0);
+	const int niceness = getpriority(PRIO_PROCESS, 0);
+	attributes.nice = niceness + nicer < NICEST ? niceness + nicer : NICEST;
 	if (errno || syscall(SYS_sched_setattr, 0, &attributes, 0))
 		return ERR_SYSTEM;
 	return 0;
