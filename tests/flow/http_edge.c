@@ -318,8 +318,8 @@ Test(http_edge, too_much_of_something)
 /* The answer's head needs room in the connection's memory too: there was none, and the connection just closed. */
 Test(http_edge, headers_of_nearly_the_limit_are_answered)
 {
-	repeated("x", 16200, "GET /loop HTTP/1.1\r\n" HOST CLOSE "X: ", "\r\n\r\n", 200);
-	repeated("x", 17000, "GET /loop HTTP/1.1\r\n" HOST "X: ", "\r\n\r\n", 431);
+	repeated("x", (8 << 10) - 100, "GET /loop HTTP/1.1\r\n" HOST CLOSE "X: ", "\r\n\r\n", 200);
+	repeated("x", (8 << 10) + 500, "GET /loop HTTP/1.1\r\n" HOST "X: ", "\r\n\r\n", 431);
 	cr_expect(says("\r\nX-Request-Id: "));
 	cr_expect(says("\"code\":\"headers_too_large\""));
 }

@@ -202,28 +202,29 @@ static void large(struct exchange *x, struct request_thread *thread)
 }
 
 static const struct route routes[] = {
-	{"GET", "/loop", CREW_LOOP, false, false, loop},
-	{"GET", "/health/live", CREW_LOOP, false, false, loop},
-	{"GET", "/other", CREW_OTHER, false, false, other},
-	{"GET", "/headers", CREW_OTHER, false, false, headers},
-	{"GET", "/login", CREW_LOGIN, false, false, other},
-	{"GET", "/ops", CREW_OTHER, false, true, other},
-	{"POST", "/echo", CREW_OTHER, true, false, echo},
-	{"POST", "/json", CREW_OTHER, true, false, json},
-	{"GET", "/items/{id}", CREW_OTHER, false, false, items},
-	{"GET", "/wait", CREW_OTHER, false, false, wait_at_gate},
-	{"GET", "/after", CREW_OTHER, false, false, after},
-	{"GET", "/mute", CREW_OTHER, false, false, mute},
-	{"GET", "/park", CREW_OTHER, BODY_NONE, false, park},
-	{"GET", "/large", CREW_OTHER, false, false, large},
-	{"POST", "/form", CREW_OTHER, BODY_FORM, false, form},
-	{"GET", "/cookie", CREW_OTHER, BODY_NONE, false, cookie},
-	{"POST", "/refresh", CREW_OTHER, BODY_NONE, false, refresh},
-	{"POST", "/grant", CREW_OTHER, BODY_NONE, false, grant},
-	{"DELETE", "/grant", CREW_OTHER, BODY_NONE, false, grant},
-	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page},
-	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full},
-	{"GET", "/loop-mute", CREW_LOOP, false, false, mute},
+	{"GET", "/loop", CREW_LOOP, false, false, loop, NULL},
+	{"GET", "/health/live", CREW_LOOP, false, false, loop, NULL},
+	{"GET", "/other", CREW_OTHER, false, false, other, NULL},
+	{"GET", "/headers", CREW_OTHER, false, false, headers, NULL},
+	{"GET", "/login", CREW_LOGIN, false, false, other, NULL},
+	{"GET", "/ops", CREW_OTHER, false, true, other, NULL},
+	{"POST", "/echo", CREW_OTHER, true, false, echo, NULL},
+	{"POST", "/json", CREW_OTHER, true, false, json, NULL},
+	{"GET", "/items/{id}", CREW_OTHER, false, false, items, NULL},
+	{"GET", "/wait", CREW_OTHER, false, false, wait_at_gate, NULL},
+	{"GET", "/after", CREW_OTHER, false, false, after, NULL},
+	{"GET", "/mute", CREW_OTHER, false, false, mute, NULL},
+	{"GET", "/park", CREW_OTHER, BODY_NONE, false, park, NULL},
+	{"GET", "/large", CREW_OTHER, false, false, large, NULL},
+	{"POST", "/form", CREW_OTHER, BODY_FORM, false, form, NULL},
+	{"GET", "/cookie", CREW_OTHER, BODY_NONE, false, cookie, NULL},
+	{"POST", "/refresh", CREW_OTHER, BODY_NONE, false, refresh, NULL},
+	{"POST", "/grant", CREW_OTHER, BODY_NONE, false, grant, NULL},
+	{"DELETE", "/grant", CREW_OTHER, BODY_NONE, false, grant, NULL},
+	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page, NULL},
+	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full, NULL},
+	{"POST", "/full", CREW_OTHER, BODY_JSON, false, full, NULL},
+	{"GET", "/loop-mute", CREW_LOOP, false, false, mute, NULL},
 };
 
 void edge_prepare(struct test_edge *edge)
@@ -235,7 +236,7 @@ void edge_prepare(struct test_edge *edge)
 	edge->app.config = &edge->config;
 	edge->config.http.loops = 1;
 	edge->config.http.connections = 100;
-	edge->config.http.header_bytes = 16 << 10;
+	edge->config.http.header_bytes = 8 << 10;
 	edge->config.http.body_bytes = 1000;
 	edge->config.http.header_timeout_ms = EDGE_PATIENCE_MS;
 	edge->config.http.body_timeout_ms = EDGE_PATIENCE_MS;

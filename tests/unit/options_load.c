@@ -30,7 +30,7 @@ Test(options_load, defaults)
 	cr_assert_null(config->tls.certificate);
 	cr_assert_null(config->tls.key);
 	cr_assert_eq(config->http.connections, 4096);
-	cr_assert_eq(config->http.header_bytes, 16384);
+	cr_assert_eq(config->http.header_bytes, 8192);
 	cr_assert_eq(config->http.body_bytes, 16384);
 	cr_assert_eq(config->http.header_timeout_ms, 15000);
 	cr_assert_eq(config->http.body_timeout_ms, 30000);
