@@ -7,7 +7,9 @@
  * The queue is a list through the jobs themselves, so that posting can't fail for want of
  * memory. The thread sleeps while the queue is empty, or while it has only jobs that nobody
  * waits for; these wait a little for company, as a sync of their own for each would cost
- * more than all else that delivery does. Only the post that ends such a sleep wakes it.
+ * more than all else that delivery does. Only the post that ends such a sleep wakes it, and
+ * for as long after a batch as such jobs may wait, the thread looks for them by itself: under
+ * load none of them wakes it.
  *
  * After a failure the store counts as unhealthy until a transaction that surely wrote
  * something is durable: each batch then carries the probe (a row rewritten), and when no
@@ -41,10 +43,11 @@ struct committer {
 	struct gauge *wal_bytes;
 	struct counter *errors[ERROR_KINDS];
 
-	pthread_mutex_t lock; /* guards the six below */
+	pthread_mutex_t lock; /* guards the seven below */
 	struct commit_job *head, **tail;
 	size_t queued;
 	bool hurry;	    /* somebody waits for a job of the queue */
+	bool attentive;	    /* the thread looks at the queue by itself before long */
 	int64_t company_us; /* until then the others may wait for one that does */
 	bool stopping;
 	pthread_cond_t work; /* there is a job, one is awaited, or `stopping` is set */
@@ -73,15 +76,19 @@ static struct commit_job *take_batch(struct committer *c, bool *ret_end)
 	int waited = 0;
 
 	struct timespec probe_at = clock_deadline(clock_mono_us() + (int64_t)LIMIT_COMMIT_PROBE_MS * 1000);
+	struct timespec look_at = clock_deadline(clock_mono_us() + (int64_t)LIMIT_COMMIT_COMPANY_MS * 1000);
 	pthread_mutex_lock(&c->lock);
+	c->attentive = is_healthy(c);
 	while (!c->hurry && !c->stopping && waited != ETIMEDOUT) {
 		struct timespec company_at = clock_deadline(c->company_us);
 		if (c->head != NULL)
 			waited = pthread_cond_timedwait(&c->work, &c->lock, &company_at);
-		else if (is_healthy(c))
-			pthread_cond_wait(&c->work, &c->lock);
-		else
+		else if (!is_healthy(c))
 			waited = pthread_cond_timedwait(&c->work, &c->lock, &probe_at);
+		else if (!c->attentive)
+			pthread_cond_wait(&c->work, &c->lock);
+		else if (pthread_cond_timedwait(&c->work, &c->lock, &look_at) == ETIMEDOUT)
+			c->attentive = false;
 	}
 	if (c->head != NULL) {
 		struct commit_job *last = c->head;
@@ -301,7 +308,7 @@ static int post(struct committer *c, struct commit_job *job, bool hurry)
 	} else {
 		if (c->head == NULL)
 			c->company_us = clock_mono_us() + (int64_t)LIMIT_COMMIT_COMPANY_MS * 1000;
-		if (!c->hurry && (hurry || c->head == NULL))
+		if (!c->hurry && (hurry || (c->head == NULL && !c->attentive)))
 			pthread_cond_signal(&c->work);
 		c->hurry |= hurry;
 		*c->tail = job;
