@@ -14,7 +14,8 @@ import time
 import typing
 
 from callgrind import CountedServer, Failed
-from processes import PASSWORD, Process, SUPPORT, USER
+from processes import Process, SUPPORT
+from server import PASSWORD, USER
 
 SERVICE = "a-service-of-the-budgets"
 ROUNDS = 3  # of each item; the middle one is its figure
