@@ -192,6 +192,8 @@
 #define LIMIT_MAIL_LINE 998	   /* characters of a line, RFC 5322 2.1.1 */
 #define LIMIT_CHAT_TEXT 40000	   /* bytes of a chat message: Slack cuts off beyond as many characters */
 #define LIMIT_TEMPLATE	(64 << 10) /* bytes of a template file, and of a mail made from it */
+#define LIMIT_SHELF	64   /* files of an effect's that are kept in memory; of more, each is read anew in turn */
+#define LIMIT_SHELF_MS	1000 /* after so long one that is kept is compared with its file */
 
 static_assert(LIMIT_LANE_WINDOW >= 32, "a lane's window is parted by class, and that of retries by what is due");
 static_assert(LIMIT_REFILL_ROWS > 2 * LIMIT_LANE_WINDOW, "a refill sees beyond what is held");

@@ -219,6 +219,7 @@ static int build(struct worker *worker, struct flight *flight, int64_t now_ms, c
 		.recipient = item->recipient,
 		.token = tokens != NULL ? tokens->text : NULL,
 		.links = item->target->links,
+		.shelf = &item->target->shelf,
 		.now_ms = now_ms};
 	flight->token = tokens != NULL ? tokens->number : 0;
 	return effect_build(config, &input, transfer_request(flight->transfer), ret_why);

@@ -97,6 +97,7 @@ static void register_histograms(struct target *target, struct metrics *metrics)
 void target_init(struct target *target, const struct effect_config *config, struct metrics *metrics)
 {
 	*target = (struct target){.config = config, .kind = effect_kind_find(config->type)};
+	shelf_init(&target->shelf);
 	pthread_mutex_init(&target->lock, NULL); /* with default attributes it can't fail */
 	register_counters(target, metrics);
 	register_gauges(target, metrics);
@@ -105,6 +106,7 @@ void target_init(struct target *target, const struct effect_config *config, stru
 
 void target_release(struct target *target)
 {
+	shelf_release(&target->shelf);
 	pthread_mutex_destroy(&target->lock);
 }
 

@@ -56,6 +56,7 @@ struct target {
 	const struct effect_kind *kind;
 	struct worker *worker; /* its owner */
 	size_t lane;	       /* index in that worker */
+	struct shelf shelf;    /* mail templates; the worker's alone */
 
 	atomic_int_fast64_t pending;	   /* rows owed, durable and inline */
 	atomic_int_fast64_t in_memory;	   /* fire-and-forget effects owed */

@@ -14,6 +14,7 @@
 
 #include "background/effects/event.h"
 #include "background/effects/link.h"
+#include "background/effects/shelf.h"
 #include "config/buf.h"
 #include "config/options.h"
 
@@ -41,7 +42,8 @@ struct effect_input {
 	const char *recipient;		/* effect_recipient, as the row has it; NULL or "": the configured default */
 	const char *token;		/* oauth2: the access token; NULL for all else */
 	const struct link_maker *links; /* for mails with a link: NULL makes those unbuildable */
-	int64_t now_ms;			/* wall time of the attempt, for signatures alone */
+	struct shelf *shelf;		/* for mails: the effect's templates; NULL: they are read for this one */
+	int64_t now_ms; /* wall time of the attempt, for signatures and the age of what is on the shelf */
 };
 
 enum { REQUEST_HEADERS = 16 };

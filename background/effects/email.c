@@ -2,8 +2,8 @@
  * One mail to one recipient, where there are several one for each, made of the folder `template`: <event type>.txt,
  * which begins with a line "Subject: …" and an empty one, and, where there is one, <event type>.html.
  *
- * Templates are read when a mail is made. That is some microseconds beside an SMTP dialogue, and a
- * corrected template is in use at once, also for the effects that wait.
+ * Templates are on a shelf (shelf.h): read once, and again soon after they have changed, so that a corrected one is in
+ * use without a restart, also for the effects that wait.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "background/effects/kinds.h"
 #include "background/effects/mail.h"
 #include "background/effects/payload.h"
+#include "background/effects/shelf.h"
 #include "background/effects/template.h"
 
 static const char text_suffix[] = ".txt";
@@ -21,83 +22,101 @@ static const char html_suffix[] = ".html";
 static const char subject_field[] = "Subject: ";
 
 /*
- * Cuts "Subject: …\n\n" off in place; NULL: the text does not begin so. *ret_subject points into the text.
+ * What follows "Subject: …\n\n"; NULL: the text does not begin so. *ret_subject points to what is after the field's
+ * name, up to the end of the line.
  */
-static char *split_subject(char *text, const char **ret_subject)
+static const char *split_subject(const char *text, const char **ret_subject, size_t *ret_len)
 {
 	const size_t field_len = strlen(subject_field);
-	char *end = strstr(text, "\n\n");
+	const char *end = strchr(text, '\n');
 
-	if (strncmp(text, subject_field, field_len) != 0 || !end || end != strchr(text, '\n') ||
-		end == text + field_len)
+	if (strncmp(text, subject_field, field_len) != 0 || !end || end[1] != '\n' || end == text + field_len)
 		return NULL;
-	*end = '\0';
 	*ret_subject = text + field_len;
+	*ret_len = (size_t)(end - *ret_subject);
 	return end + 2;
 }
 
-static int read_template(
-	const struct effect_config *config, const char *type, const char *suffix, char **ret_text, const char **ret_why)
+static int get_template(const struct effect_config *config, const struct effect_input *input, const char *suffix,
+	const char **ret_text, const char **ret_why)
 {
-	const int err = template_read(config->template_dir, type, suffix, ret_text);
+	const int err =
+		shelf_get(input->shelf, config->template_dir, input->event->type, suffix, input->now_ms, ret_text);
 
-	switch (err) {
-	case ERR_NOT_FOUND:
-		*ret_why = "there is no template for this type of event";
-		return ERR_INVALID;
-	case ERR_INVALID:
+	if (err == ERR_INVALID)
 		*ret_why = "a template is not UTF-8";
-		return err;
-	default:
-		return err;
-	}
+	return err;
 }
 
-/* `bodies` is the data with the link, which a subject may not have: mail servers log subjects. */
-static int add_text(const struct effect_config *config, const struct event *event, const json_t *data,
-	const json_t *bodies, struct request *request, const char **ret_why)
+static int add_subject(const char *subject, size_t len, const struct event *event, const json_t *data,
+	struct request *request, const char **ret_why)
 {
-	const char *subject = NULL;
-	char *file = NULL, *text;
 	struct buf line;
+	char *text = strndup(subject, len);
 	int err;
 
+	if (!text)
+		return ERR_MEMORY;
 	buf_init(&line, LIMIT_TEMPLATE);
-	err = read_template(config, event->type, text_suffix, &file, ret_why);
-	if (err)
-		goto done;
-	text = split_subject(file, &subject);
-	if (!text) {
-		*ret_why = "the template does not begin with a subject and an empty line";
-		err = ERR_INVALID;
-		goto done;
-	}
-	err = template_expand(subject, event, data, TEMPLATE_LINE, &line, ret_why);
+	err = template_expand(text, event, data, TEMPLATE_LINE, &line, ret_why);
 	if (!err) {
 		*ret_why = "the subject would be empty or hold a control byte";
 		err = mail_add_subject(request, line.data);
 	}
-	if (!err)
-		err = template_expand(text, event, bodies, TEMPLATE_TEXT, &request->text, ret_why);
-done:
 	buf_release(&line);
-	free(file);
+	free(text);
 	return err;
 }
 
-static int add_html(const struct effect_config *config, const struct event *event, const json_t *data,
+/* `bodies` is the data with the link, which a subject may not have: mail servers log subjects. */
+static int add_text(const struct effect_config *config, const struct effect_input *input, const json_t *data,
+	const json_t *bodies, struct request *request, const char **ret_why)
+{
+	const char *file, *subject, *text;
+	size_t len;
+	int err = get_template(config, input, text_suffix, &file, ret_why);
+
+	if (err == ERR_NOT_FOUND) {
+		*ret_why = "there is no template for this type of event";
+		return ERR_INVALID;
+	}
+	if (err)
+		return err;
+	text = split_subject(file, &subject, &len);
+	if (!text) {
+		*ret_why = "the template does not begin with a subject and an empty line";
+		return ERR_INVALID;
+	}
+	err = add_subject(subject, len, input->event, data, request, ret_why);
+	return err ? err : template_expand(text, input->event, bodies, TEMPLATE_TEXT, &request->text, ret_why);
+}
+
+static int add_html(const struct effect_config *config, const struct effect_input *input, const json_t *data,
 	struct request *request, const char **ret_why)
 {
-	char *file = NULL;
-	int err = template_read(config->template_dir, event->type, html_suffix, &file);
+	const char *file;
+	const int err = get_template(config, input, html_suffix, &file, ret_why);
 
-	if (err == ERR_NOT_FOUND)
-		return 0;
-	if (err == ERR_INVALID)
-		*ret_why = "a template is not UTF-8";
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	return template_expand(file, input->event, data, TEMPLATE_HTML, &request->html, ret_why);
+}
+
+/* For who has no shelf the files are read for this mail alone. */
+static int add_bodies(const struct effect_config *config, const struct effect_input *input, const json_t *data,
+	const json_t *bodies, struct request *request, const char **ret_why)
+{
+	struct effect_input shelved = *input;
+	struct shelf own;
+	int err;
+
+	shelf_init(&own);
+	if (!shelved.shelf)
+		shelved.shelf = &own;
+	err = add_text(config, &shelved, data, bodies, request, ret_why);
 	if (!err)
-		err = template_expand(file, event, data, TEMPLATE_HTML, &request->html, ret_why);
-	free(file);
+		err = add_html(config, &shelved, bodies, request, ret_why);
+	shelf_release(&own);
 	return err;
 }
 
@@ -238,9 +257,7 @@ static int build(const struct effect_config *config, const struct effect_input *
 	if (!err)
 		err = add_link(input, data, request, &bodies, ret_why);
 	if (!err)
-		err = add_text(config, event, data, bodies, request, ret_why);
-	if (!err)
-		err = add_html(config, event, bodies, request, ret_why);
+		err = add_bodies(config, input, data, bodies, request, ret_why);
 	json_decref(bodies);
 	json_decref(data);
 	return err;
@@ -260,11 +277,24 @@ static bool to_user_alone(const struct effect_config *config)
 	return true;
 }
 
+static int check_subject(char *text, const char *type, struct buf *why)
+{
+	const char *subject;
+	size_t len;
+
+	if (!split_subject(text, &subject, &len)) {
+		buf_append_text(why, "does not begin with a line \"Subject: …\" and an empty line");
+		return ERR_INVALID;
+	}
+	text[(size_t)(subject - text) + len] = '\0';
+	return template_check(subject, type, false, why);
+}
+
 /* One file; what is wrong with it goes to `why`, with its name. */
 static int check_file(const struct effect_config *config, const char *type, const char *suffix, struct buf *why)
 {
 	const bool required = suffix == text_suffix;
-	const char *folder = config->template_dir, *subject = NULL;
+	const char *folder = config->template_dir;
 	struct buf message;
 	char *text = NULL;
 	int err = template_read(folder, type, suffix, &text);
@@ -280,12 +310,8 @@ static int check_file(const struct effect_config *config, const char *type, cons
 		buf_append_text(&message, err_text(err));
 	else
 		err = template_check(text, type, to_user_alone(config), &message);
-	if (!err && required && !split_subject(text, &subject)) {
-		buf_append_text(&message, "does not begin with a line \"Subject: …\" and an empty line");
-		err = ERR_INVALID;
-	}
-	if (!err && subject)
-		err = template_check(subject, type, false, &message);
+	if (!err && required)
+		err = check_subject(text, type, &message);
 	if (err)
 		buf_printf(
 			why, "%stemplate: %s/%s%s: %s", why->len > 0 ? "; " : "", folder, type, suffix, message.data);

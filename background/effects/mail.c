@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/clock.h"
+
 enum { LOCAL_MAX = 64, LABEL_MAX = 63 }; /* RFC 5321 4.5.3.1.1, RFC 1035 2.3.4 */
 
 /* An encoded-word is at most 75 characters, "=?UTF-8?B?" and "?=" included: 60 of base64, 45 bytes. */
@@ -212,9 +214,18 @@ int mail_add_subject(struct request *request, const char *subject)
 
 void mail_date(char ret_date[MAIL_DATE_SIZE], int64_t ms)
 {
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	const time_t seconds = (time_t)(ms / 1000);
-	struct tm utc;
+	char text[RFC3339_SIZE]; /* 2026-01-02T03:04:05.678Z */
+	struct tm utc = {0};
 
-	gmtime_r(&seconds, &utc);
-	strftime(ret_date, MAIL_DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000", &utc); /* the program keeps the C locale */
+	/* of what strftime could do: it asks for /etc/localtime each time */
+	(void)gmtime_r(&seconds, &utc);
+	clock_rfc3339(text, ms);
+	memcpy(ret_date, "Day, 00 Mon 0000 00:00:00 +0000", sizeof "Day, 00 Mon 0000 00:00:00 +0000");
+	memcpy(ret_date, days + (ptrdiff_t)3 * utc.tm_wday, 3);
+	memcpy(ret_date + 5, text + 8, 2);
+	memcpy(ret_date + 8, months + (ptrdiff_t)3 * utc.tm_mon, 3);
+	memcpy(ret_date + 12, text, 4);
+	memcpy(ret_date + 17, text + 11, 8);
 }

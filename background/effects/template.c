@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "background/effects/link.h"
 #include "background/effects/payload.h"
+#include "config/clock.h"
 
 /* What events named "user.…" carry (event.h), and what every event has. */
 static const char *const known_names[] = {
@@ -40,21 +40,28 @@ struct piece {
 
 enum { VALUE_SIZE = 64 };
 
-int template_read(const char *folder, const char *event_type, const char *suffix, char **ret_text)
+int template_path(const char *folder, const char *event_type, const char *suffix, char ret_path[TEMPLATE_PATH_SIZE])
 {
-	char path[4096];
-	char *text = NULL;
-	FILE *file = NULL;
-	json_t *utf8 = NULL;
-	size_t len;
-	int err;
-	const int path_len = snprintf(path, sizeof path, "%s/%s%s", folder, event_type, suffix);
+	int len;
 
 	/* the type may come from a request: it names a file of this folder, or nothing */
 	if (*event_type == '.' || strchr(event_type, '/'))
 		return ERR_NOT_FOUND;
-	if (path_len < 0 || (size_t)path_len >= sizeof path)
-		return ERR_LIMIT;
+	len = snprintf(ret_path, TEMPLATE_PATH_SIZE, "%s/%s%s", folder, event_type, suffix);
+	return len < 0 || len >= TEMPLATE_PATH_SIZE ? ERR_LIMIT : 0;
+}
+
+int template_read(const char *folder, const char *event_type, const char *suffix, char **ret_text)
+{
+	char path[TEMPLATE_PATH_SIZE];
+	char *text = NULL, *fitting;
+	FILE *file = NULL;
+	json_t *utf8 = NULL;
+	size_t len;
+	int err = template_path(folder, event_type, suffix, path);
+
+	if (err)
+		return err;
 	file = fopen(path, "re");
 	if (!file)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
@@ -72,6 +79,8 @@ int template_read(const char *folder, const char *event_type, const char *suffix
 	utf8 = json_stringn(text, len); /* refuses what is no UTF-8 */
 	if (!utf8 || strlen(text) != len)
 		err = ERR_INVALID;
+	fitting = realloc(text, len + 1); /* it is kept for long */
+	text = fitting ? fitting : text;
 done:
 	json_decref(utf8);
 	fclose(file);
@@ -239,20 +248,49 @@ static void append_escaped(struct buf *out, char c, enum template_form form)
 		buf_append(out, &c, 1);
 }
 
+/* How many bytes from here on stand for themselves. */
+static size_t plain_len(const char *text, size_t len, enum template_form form)
+{
+	size_t plain = 0;
+
+	if (form == TEMPLATE_LINE)
+		return len;
+	/* of the templates' own text, by far the most */
+	if (form == TEMPLATE_TEXT) {
+		while (plain < len && text[plain] != '\n' && text[plain] != '\r')
+			plain++;
+		return plain;
+	}
+	while (plain < len && (form == TEMPLATE_URL ? unreserved(text[plain]) : !escape(text[plain], form)))
+		plain++;
+	return plain;
+}
+
 static void append(struct buf *out, const char *text, size_t len, enum template_form form)
 {
-	for (size_t i = 0; i < len; i++)
-		append_escaped(out, text[i], form);
+	const char *end = text + len;
+
+	while (text < end) {
+		const size_t plain = plain_len(text, (size_t)(end - text), form);
+
+		buf_append(out, text, plain);
+		text += plain;
+		if (text < end)
+			append_escaped(out, *text++, form);
+	}
 }
 
 /* For people: "2026-01-02 03:04:05 UTC". */
 static void event_time(char ret_text[VALUE_SIZE], int64_t ms)
 {
-	const time_t seconds = (time_t)(ms / 1000);
-	struct tm utc;
+	static const char zone[] = " UTC";
+	enum { TIME = 10, END = 19 };
+	char rfc3339[RFC3339_SIZE];
 
-	gmtime_r(&seconds, &utc);
-	strftime(ret_text, VALUE_SIZE, "%Y-%m-%d %H:%M:%S UTC", &utc);
+	clock_rfc3339(rfc3339, ms);
+	rfc3339[TIME] = ' ';
+	memcpy(ret_text, rfc3339, END);
+	memcpy(ret_text + END, zone, sizeof zone);
 }
 
 /* A value of the event itself, into `scratch` where it has to be made; NULL: not one of these. */

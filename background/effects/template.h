@@ -24,8 +24,13 @@ enum template_form {
 	TEMPLATE_URL,  /* values are percent-encoded (RFC 3986 2.1), all but the unreserved characters */
 };
 
+/* The path <folder>/<event type><suffix>. ERR_NOT_FOUND for a type that would lead elsewhere, ERR_LIMIT. */
+enum { TEMPLATE_PATH_SIZE = 4096 };
+int template_path(
+	const char *folder, const char *event_type, const char *suffix, char ret_path[TEMPLATE_PATH_SIZE]) MUST_CHECK;
+
 /*
- * Reads <folder>/<event type><suffix>, at most LIMIT_TEMPLATE bytes of UTF-8; free() it. ERR_NOT_FOUND, ERR_LIMIT,
+ * Reads that file, at most LIMIT_TEMPLATE bytes of UTF-8; free() it. ERR_NOT_FOUND, ERR_LIMIT,
  * ERR_INVALID, ERR_SYSTEM, ERR_MEMORY.
  */
 int template_read(const char *folder, const char *event_type, const char *suffix, char **ret_text) MUST_CHECK;

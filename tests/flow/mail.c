@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/limits.h"
+#include "tests/support/harness.h"
 #include "tests/support/scene.h"
+#include "tests/support/scratch.h"
 #include "tests/support/smtp_peer.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -272,4 +275,40 @@ Test(mail, a_sender_with_a_name)
 	cr_assert_not_null(strstr(mail.message, "From: \"Shop, Inc.\" <auth@example.com>\r\n"));
 	cr_assert_not_null(strstr(mail.message, "Auto-Submitted: auto-generated\r\n"));
 	close_office(&office);
+}
+
+static void write_template(const struct scratch *scratch, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/user.login.txt", scratch->folder);
+	file = fopen(path, "w");
+	cr_assert_not_null(file);
+	fputs(text, file);
+	cr_assert_eq(fclose(file), 0);
+}
+
+/* Whoever corrects a template need not restart the server: soon all mails are of the new one. */
+Test(mail, a_corrected_template_is_in_use_soon)
+{
+	struct post_office office;
+	struct scratch scratch;
+	char more[256];
+	size_t sent = 0;
+
+	scratch_make(&scratch);
+	write_template(&scratch, "Subject: Before\n\nHello {{user.username}}\n");
+	snprintf(more, sizeof more, ",'template':'%s'", scratch.folder);
+	open_office(&office, NULL, 0, more);
+	(void)log_in(&office);
+	cr_assert(smtp_peer_wait(office.smtp, ++sent, SCENE_WAIT_MS));
+	cr_assert_not_null(strstr(smtp_peer_mail(office.smtp, 0).message, "Subject: Before\r\n"));
+	write_template(&scratch, "Subject: After\n\nHello {{user.username}}\n");
+	harness_sleep_ms(LIMIT_SHELF_MS + 1);
+	(void)log_in(&office);
+	cr_assert(smtp_peer_wait(office.smtp, ++sent, SCENE_WAIT_MS));
+	cr_assert_not_null(strstr(smtp_peer_mail(office.smtp, 1).message, "Subject: After\r\n"));
+	close_office(&office);
+	scratch_remove(&scratch);
 }
