@@ -160,9 +160,10 @@ static int fit(struct transfer *transfer, const struct effect_config *config)
 	if (transfer->fitted == config)
 		return 0;
 	unfit(transfer);
-	if (!transfer->mail)
-		transfer->url = parse_url(config->url);
+	transfer->url = parse_url(config->url);
 	int err = set_common(transfer, config);
+	if (err == 0 && transfer->mail)
+		err = transfer_fit_mail(transfer, config);
 	if (err == 0)
 		err = set_url(transfer, config, NULL);
 	if (err == 0)
@@ -174,17 +175,14 @@ static int fit(struct transfer *transfer, const struct effect_config *config)
 static int set_headers(struct transfer *transfer)
 {
 	static char no_round_trip[] = "Expect:"; /* before the body: what we send is small */
+	static char mail_type[] = TRANSFER_MAIL_TYPE;
 	const struct request *request = &transfer->request;
 	struct curl_slist *lines = transfer->lines;
 	size_t count = 0;
 	for (; count < request->header_count; count++)
 		lines[count] = (struct curl_slist){.data = request->headers[count], .next = &lines[count + 1]};
-	if (!transfer->mail)
-		lines[count++] = (struct curl_slist){.data = no_round_trip};
-	if (count > 0)
-		lines[count - 1].next = NULL;
-	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, count > 0 ? lines : NULL) == CURLE_OK ? 0
-													  : ERR_MEMORY;
+	lines[count] = (struct curl_slist){.data = transfer->mail ? mail_type : no_round_trip};
+	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, lines) == CURLE_OK ? 0 : ERR_MEMORY;
 }
 
 static int set_method(struct transfer *transfer, const char *method)
@@ -220,7 +218,7 @@ int transfer_begin(struct transfer *transfer, const struct effect_config *config
 	if (err == 0)
 		err = set_headers(transfer);
 	if (err == 0)
-		err = transfer->mail ? transfer_set_mail(transfer, config) : set_http(transfer, config);
+		err = transfer->mail ? transfer_set_mail(transfer) : set_http(transfer, config);
 	if (err == 0 && multi != NULL && curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
 		err = ERR_MEMORY;
 	if (err == 0)
@@ -381,16 +379,19 @@ bool transfer_reused(const struct transfer *transfer)
 	return transfer->reused;
 }
 
-/* Of a mail all, and of what did not end well; else what is this request's. */
+/* All of what did not end well; else what is this request's. */
 static void forget(struct transfer *transfer)
 {
-	if (transfer->mail || transfer->fitted == NULL) {
+	if (transfer->fitted == NULL) {
 		unfit(transfer);
 		return;
 	}
 	/* neither can fail, as nothing is copied */
 	(void)curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
-	(void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
+	if (transfer->mail)
+		transfer_forget_mail(transfer);
+	else
+		(void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, NULL);
 }
 
 void transfer_clear(struct transfer *transfer)
@@ -398,13 +399,11 @@ void transfer_clear(struct transfer *transfer)
 	if (transfer->easy != NULL)
 		forget(transfer); /* before what it points to is freed */
 	curl_mime_free(transfer->mime);
-	curl_slist_free_all(transfer->recipients);
 	request_release(&transfer->request);
 	request_init(&transfer->request);
 	sodium_memzero(transfer->reply.data, transfer->reply.len);
 	buf_reset(&transfer->reply);
 	transfer->mime = NULL;
-	transfer->recipients = NULL;
 	transfer->owner = NULL;
 	transfer->received = 0;
 	transfer->mail = transfer->too_large = transfer->after_recipient = false;

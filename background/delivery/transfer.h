@@ -29,7 +29,7 @@ bool transfer_is_mail(const struct transfer *transfer);
 /*
  * Sets the handle up and adds it to `multi`. `multi` NULL: only sets it up, for transfer_perform. `owner` comes back
  * from transfer_owner. On failure (ERR_MEMORY) nothing is under way. `config` outlives the transfer: where it is that
- * of the transfer before, and that was an HTTP reply, the handle still has what is the same for both.
+ * of the transfer before, and that came to a reply, the handle still has what is the same for both.
  */
 int transfer_begin(struct transfer *transfer, const struct effect_config *config, CURLM *multi, void *owner) MUST_CHECK;
 /* Runs it on the calling thread, to its end or until `stop` turns true (seen whenever a wait of curl's ends: within about a second,

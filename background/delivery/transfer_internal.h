@@ -12,7 +12,7 @@ struct transfer {
 	void *owner;
 	struct request request;
 	struct curl_slist lines[REQUEST_HEADERS + 1]; /* the request's headers, and one of ours, as curl wants them */
-	struct curl_slist *recipients;
+	struct curl_slist recipient;		      /* of a mail; its text is the request's */
 	curl_mime *mime;
 	struct buf reply;
 	size_t received; /* bytes of headers and body */
@@ -30,7 +30,14 @@ struct transfer {
 	const char *method;		    /* NULL: curl's own for a body, POST */
 };
 
-/* Envelope, body, authentication, and what is watched of the dialogue. ERR_MEMORY. */
-int transfer_set_mail(struct transfer *transfer, const struct effect_config *config) MUST_CHECK;
+/* The header of a mail's that curl gives the boundary to: transfer_mail.c. */
+#define TRANSFER_MAIL_TYPE "Content-Type: multipart/alternative"
+
+/* What is the same for all mails to one target: authentication, and what is watched of the dialogue. ERR_MEMORY. */
+int transfer_fit_mail(struct transfer *transfer, const struct effect_config *config) MUST_CHECK;
+/* Envelope and body. ERR_MEMORY. */
+int transfer_set_mail(struct transfer *transfer) MUST_CHECK;
+/* The handle has nothing of them any more. */
+void transfer_forget_mail(struct transfer *transfer);
 
 #endif

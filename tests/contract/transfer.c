@@ -218,37 +218,181 @@ Test(transfer, what_is_broken_off_leaves_nothing)
 	run_plain(1);
 }
 
-static void mail(const struct effect_config *of, const char *recipient, const char *subject, const char *text)
+/* The request of the next mail. */
+static struct request *make_mail(const char *recipient, const char *subject, const char *text)
 {
 	struct request *request = transfer_request(transfer);
-	const atomic_bool stop = false;
 
 	request->sender = strdup("auth@example.com");
 	request->recipient = strdup(recipient);
 	cr_assert_eq(request_add_header(request, "Subject", subject), 0);
 	buf_append_text(&request->text, text);
-	cr_assert_eq(transfer_begin(transfer, of, NULL, NULL), 0);
+	return request;
+}
+
+static struct reply send_mail(const struct effect_config *of)
+{
+	const atomic_bool stop = false;
 	struct reply reply;
+
+	cr_assert_eq(transfer_begin(transfer, of, NULL, NULL), 0);
 	transfer_end(transfer, transfer_perform(transfer, &stop), clock_now_ms(), &reply);
-	cr_assert_eq(reply.status, 250);
+	return reply;
+}
+
+static void mail(const struct effect_config *of, const char *recipient, const char *subject, const char *text)
+{
+	make_mail(recipient, subject, text);
+	cr_assert_eq(send_mail(of).status, 250);
 	transfer_clear(transfer);
 }
 
-Test(transfer, of_a_mail_nothing_is_in_the_next_one_on_the_same_connection)
+static struct smtp_peer *open_office(char url_of[SMTP_PEER_URL], struct effect_config *ret_config)
 {
 	struct smtp_peer *server = smtp_peer_start(NULL, 0);
-	char mail_url[SMTP_PEER_URL];
-	struct effect_config of = config;
 
-	of.url = (char *)(uintptr_t)smtp_peer_url(server, mail_url);
-	mail(&of, "alice@example.com", "for Alice", "her link");
+	*ret_config = config;
+	ret_config->url = (char *)(uintptr_t)smtp_peer_url(server, url_of);
+	return server;
+}
+
+/* Of a message's own head: what follows "boundary=". */
+static const char *boundary(const char *message, char ret_boundary[PEER_TEXT])
+{
+	const char *at = strstr(message, "Content-Type: multipart/alternative; boundary=");
+	size_t len;
+
+	cr_assert_not_null(at);
+	cr_assert_lt(at, strstr(message, "\r\n\r\n"));
+	at = strchr(at, '=') + 1;
+	len = strcspn(at, "\r");
+	cr_assert(len > 20 && len < PEER_TEXT);
+	memcpy(ret_boundary, at, len);
+	ret_boundary[len] = '\0';
+	return ret_boundary;
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+	size_t count = 0;
+
+	for (text = strstr(text, what); text; text = strstr(text + 1, what))
+		count++;
+	return count;
+}
+
+Test(transfer, a_mail_is_one_multipart_of_alternatives)
+{
+	char mail_url[SMTP_PEER_URL], between[PEER_TEXT];
+	struct effect_config of;
+	struct smtp_peer *server = open_office(mail_url, &of);
+	struct request *request = make_mail("alice@example.com", "Hello", "as text = \xc3\xa4");
+
+	buf_append_text(&request->html, "<p>as HTML");
+	cr_assert_eq(send_mail(&of).status, 250);
+	transfer_clear(transfer);
+	const char *message = smtp_peer_mail(server, 0).message, *text = strstr(message, "as text =3D =C3=A4\r\n"),
+		   *html = strstr(message, "<p>as HTML\r\n");
+	boundary(message, between);
+	cr_assert(text != NULL && html != NULL && text < html, "%s", message);
+	cr_assert_eq(occurrences(message, between), 4, "its name, before each part, and at the end: %s", message);
+	cr_assert_eq(occurrences(message, "multipart/"), 1);
+	cr_assert_eq(occurrences(message, "Mime-Version: 1.0\r\n"), 1);
+	cr_assert_eq(occurrences(message, "Content-Type: text/plain; charset=utf-8\r\n"), 1);
+	cr_assert_eq(occurrences(message, "Content-Type: text/html; charset=utf-8\r\n"), 1);
+	cr_assert_eq(occurrences(message, "Content-Transfer-Encoding: quoted-printable\r\n"), 2);
+	smtp_peer_stop(server);
+}
+
+/* Nor the boundary: who knew that of another's mail could end a part of it with a value of his own. */
+Test(transfer, of_a_mail_nothing_is_in_the_next_one_on_the_same_connection)
+{
+	char mail_url[SMTP_PEER_URL], first_boundary[PEER_TEXT], second_boundary[PEER_TEXT];
+	struct effect_config of;
+	struct smtp_peer *server = open_office(mail_url, &of);
+	struct request *request = make_mail("alice@example.com", "for Alice", "her link, and a long text with it");
+
+	buf_append_text(&request->html, "<p>her link</p>");
+	cr_assert_eq(request_add_header(request, "List-Unsubscribe", "<mailto:alice-leaves@example.com>"), 0);
+	free(request->sender);
+	request->sender = strdup("alice-only@example.com");
+	cr_assert_eq(send_mail(&of).status, 250);
+	transfer_clear(transfer);
 	mail(&of, "bob@example.com", "for Bob", "his link");
-	struct smtp_mail second = smtp_peer_mail(server, 1);
+	struct smtp_mail first = smtp_peer_mail(server, 0), second = smtp_peer_mail(server, 1);
+	cr_assert_str_eq(first.sender, "alice-only@example.com");
+	cr_assert_not_null(strstr(first.message, "List-Unsubscribe"));
 	cr_assert_eq(second.recipient_count, 1);
 	cr_assert_str_eq(second.recipients[0], "bob@example.com");
+	cr_assert_str_eq(second.sender, "auth@example.com");
 	cr_assert_null(strstr(second.message, "Alice"));
 	cr_assert_null(strstr(second.message, "her link"));
+	cr_assert_null(strstr(second.message, "List-Unsubscribe"));
+	cr_assert_null(strstr(second.message, "text/html"));
 	cr_assert_not_null(strstr(second.message, "his link"));
+	cr_assert_neq(strcmp(boundary(first.message, first_boundary), boundary(second.message, second_boundary)), 0);
 	cr_assert_eq(smtp_peer_connections(server), 1);
+	smtp_peer_stop(server);
+}
+
+Test(transfer, of_a_refused_mail_nothing_is_in_the_next_one)
+{
+	const struct smtp_script scripts[] = {{.replies[SMTP_RCPT] = "550 5.1.1 no such user"},
+		{.replies[SMTP_END_OF_DATA] = "554 5.6.0 not this one"}, {.replies[SMTP_GREETING] = "421 4.3.2 later"},
+		{.replies = {NULL}}};
+	static const int statuses[] = {550, 554, 421};
+	char mail_url[SMTP_PEER_URL];
+	struct effect_config of;
+	struct smtp_peer *server = open_office(mail_url, &of);
+
+	smtp_peer_script(server, scripts, sizeof scripts / sizeof *scripts);
+	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+		make_mail("alice@example.com", "for Alice", "her link");
+		struct reply reply = send_mail(&of);
+		cr_assert_eq(reply.status, statuses[i], "case %zu: %d", i, reply.status);
+		cr_assert_eq(reply.smtp_after_recipient, statuses[i] != 421);
+		transfer_clear(transfer);
+	}
+	mail(&of, "bob@example.com", "for Bob", "his link");
+	struct smtp_mail last = smtp_peer_mail(server, smtp_peer_count(server) - 1);
+	cr_assert_str_eq(last.recipients[0], "bob@example.com");
+	cr_assert_eq(last.recipient_count, 1);
+	cr_assert_null(strstr(last.message, "Alice"));
+	smtp_peer_stop(server);
+}
+
+Test(transfer, where_no_mail_server_listens_no_reply_of_before_is_told)
+{
+	char mail_url[SMTP_PEER_URL], closed[SMTP_PEER_URL];
+	struct effect_config of, nowhere;
+	struct smtp_peer *server = open_office(mail_url, &of), *gone = open_office(closed, &nowhere);
+
+	smtp_peer_stop(gone);
+	mail(&of, "alice@example.com", "for Alice", "her link");
+	make_mail("alice@example.com", "for Alice", "her link");
+	struct reply reply = send_mail(&nowhere);
+	cr_assert_eq(reply.transport, TRANSPORT_CONNECT);
+	cr_assert_eq(reply.status, 0);
+	cr_assert_eq(reply.body_len, 0);
+	cr_assert_not(reply.smtp_after_recipient);
+	cr_assert_not(transfer_reused(transfer));
+	transfer_clear(transfer);
+	mail(&of, "bob@example.com", "for Bob", "his link");
+	cr_assert_eq(smtp_peer_count(server), 2);
+	smtp_peer_stop(server);
+}
+
+Test(transfer, mails_and_requests_have_nothing_of_each_other)
+{
+	char mail_url[SMTP_PEER_URL];
+	struct effect_config of;
+	struct smtp_peer *server = open_office(mail_url, &of);
+
+	mail(&of, "alice@example.com", "for Alice", "her link");
+	run_plain(0);
+	mail(&of, "bob@example.com", "for Bob", "his link");
+	run_plain(1);
+	cr_assert_str_eq(smtp_peer_mail(server, 1).recipients[0], "bob@example.com");
+	cr_assert_eq(smtp_peer_mail(server, 1).recipient_count, 1);
 	smtp_peer_stop(server);
 }
