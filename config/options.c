@@ -180,7 +180,8 @@ static const struct option rows[] = {
 		.max = 1 << 20,
 		.fallback = "8KiB",
 		AT(http.header_bytes),
-		.doc = "request line and headers of one request; 431 above. Each connection that was used holds as much, and 8 KiB"},
+		.doc = "request line and headers of one request; 431 above. Each connection that was used holds as "
+		       "much, and 8 KiB"},
 	{.path = "http.body_bytes",
 		.type = OPTION_SIZE,
 		.min = 1 << 10,
