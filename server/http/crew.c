@@ -1,8 +1,15 @@
+/*
+ * A thread that has once looked something up holds memory for as long as it lives: its reader's schema and pages, its
+ * stack. So one that has not is called only when all that have are busy. Among those that have, it is the turn of the
+ * one that has slept longest: the latest wakes sooner, takes up a burst one by one, and costs more context switches for
+ * no less memory.
+ */
 #include "server/http/crew.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "config/clock.h"
 #include "config/limits.h"
@@ -12,6 +19,10 @@ struct crew_thread {
 	pthread_t id;
 	struct crew *crew;
 	struct db *db;
+	pthread_cond_t call;
+	bool called;			 /* guarded by the crew's lock, as are the next two */
+	bool worked;			 /* at least once */
+	STAILQ_ENTRY(crew_thread) sleep; /* in `warm` or `fresh` */
 };
 
 struct crew {
@@ -20,12 +31,11 @@ struct crew {
 	int64_t queue_max, deadline_us;
 
 	pthread_mutex_t lock; /* guards queue to stopping */
-	pthread_cond_t work;
 	struct exchange_queue queue, resumed;
-	int64_t waiting; /* in `queue` */
-	int64_t parked;	 /* and not resumed yet */
-	int64_t idle;	 /* threads that sleep: nobody is signalled who does not */
-	bool waking;	 /* one of them was signalled and is on its way: it calls the next if there is more to do */
+	int64_t waiting;				/* in `queue` */
+	int64_t parked;					/* and not resumed yet */
+	STAILQ_HEAD(sleepers, crew_thread) warm, fresh; /* threads that sleep; who is called is taken out */
+	bool waking; /* one of them was called and is on its way: it calls the next if there is more to do */
 	bool stopping;
 
 	size_t thread_count; /* of those that were started */
@@ -37,13 +47,48 @@ static bool has_work(const struct crew *crew)
 	return !STAILQ_EMPTY(&crew->resumed) || !STAILQ_EMPTY(&crew->queue);
 }
 
-/* Under the lock; true: the caller signals `work` after it. */
-static bool must_wake(struct crew *crew)
+/* Under the lock. NULL: nobody sleeps. */
+static struct crew_thread *take_sleeper(struct crew *crew)
 {
-	bool wake = !crew->waking && crew->idle > 0 && has_work(crew);
+	struct sleepers *sleepers = STAILQ_EMPTY(&crew->warm) ? &crew->fresh : &crew->warm;
+	struct crew_thread *thread = STAILQ_FIRST(sleepers);
 
-	crew->waking |= wake;
-	return wake;
+	if (!thread)
+		return NULL;
+	STAILQ_REMOVE_HEAD(sleepers, sleep);
+	thread->called = true;
+	return thread;
+}
+
+/* Under the lock; the caller signals the thread that is to wake, after it. NULL: none is. */
+static struct crew_thread *call_one(struct crew *crew)
+{
+	struct crew_thread *thread = crew->waking || !has_work(crew) ? NULL : take_sleeper(crew);
+
+	crew->waking |= thread != NULL;
+	return thread;
+}
+
+/* Under the lock. */
+static void call_all(struct crew *crew)
+{
+	struct crew_thread *thread;
+
+	while ((thread = take_sleeper(crew)))
+		pthread_cond_signal(&thread->call);
+}
+
+/* Under the lock. */
+static void await_call(struct crew_thread *self)
+{
+	struct crew *crew = self->crew;
+	struct sleepers *sleepers = self->worked ? &crew->warm : &crew->fresh;
+
+	self->called = false;
+	STAILQ_INSERT_TAIL(sleepers, self, sleep);
+	while (!self->called)
+		pthread_cond_wait(&self->call, &crew->lock);
+	crew->waking = false;
 }
 
 /* Under the lock: what was begun goes first. NULL: there is none. */
@@ -64,22 +109,20 @@ static struct exchange *take_first(struct crew *crew)
 }
 
 /* The next exchange, NULL: the crew has ended. `ret_stopping` says whether it may still be begun. */
-static struct exchange *take(struct crew *crew, bool *ret_stopping)
+static struct exchange *take(struct crew_thread *self, bool *ret_stopping)
 {
+	struct crew *crew = self->crew;
+
 	pthread_mutex_lock(&crew->lock);
-	crew->idle++;
-	while (!has_work(crew) && !(crew->stopping && crew->parked == 0)) {
-		pthread_cond_wait(&crew->work, &crew->lock);
-		/* also if it was another one that was signalled: that one then finds no wake-up of its own to end */
-		crew->waking = false;
-	}
-	crew->idle--;
+	while (!has_work(crew) && !(crew->stopping && crew->parked == 0))
+		await_call(self);
 	struct exchange *x = take_first(crew);
+	self->worked |= x != NULL;
 	*ret_stopping = crew->stopping;
-	bool wake = must_wake(crew);
+	struct crew_thread *next = call_one(crew);
 	pthread_mutex_unlock(&crew->lock);
-	if (wake)
-		pthread_cond_signal(&crew->work);
+	if (next)
+		pthread_cond_signal(&next->call);
 	return x;
 }
 
@@ -117,7 +160,7 @@ static void *run(void *arg)
 	(void)snprintf(
 		name, sizeof(name), "%s-%d", crew_text(self->crew->kind), (int)(self - self->crew->threads) % 10000);
 	(void)pthread_setname_np(pthread_self(), name);
-	while ((x = take(self->crew, &stopping)))
+	while ((x = take(self, &stopping)))
 		serve(self->crew, x, &thread, stopping);
 	return NULL;
 }
@@ -132,7 +175,9 @@ static int start_thread(struct crew *crew, const struct crew_options *options)
 		err = options->open_reader(crew->edge->app, &thread->db);
 	if (err)
 		return err;
+	pthread_cond_init(&thread->call, NULL);
 	if (pthread_create(&thread->id, NULL, run, thread) != 0) {
+		pthread_cond_destroy(&thread->call);
 		if (thread->db)
 			db_close(thread->db);
 		return ERR_SYSTEM;
@@ -154,8 +199,9 @@ int crew_start(const struct crew_options *options, struct crew **ret_crew)
 	crew->deadline_us = options->config->deadline_ms * 1000;
 	STAILQ_INIT(&crew->queue);
 	STAILQ_INIT(&crew->resumed);
+	STAILQ_INIT(&crew->warm);
+	STAILQ_INIT(&crew->fresh);
 	pthread_mutex_init(&crew->lock, NULL);
-	pthread_cond_init(&crew->work, NULL);
 	for (size_t i = 0; i < threads; i++) {
 		int err = start_thread(crew, options);
 		if (err) {
@@ -181,10 +227,10 @@ int crew_offer(struct crew *crew, struct exchange *x)
 		STAILQ_INSERT_TAIL(&crew->queue, x, link);
 		crew->waiting++;
 	}
-	bool wake = must_wake(crew);
+	struct crew_thread *woken = call_one(crew);
 	pthread_mutex_unlock(&crew->lock);
-	if (wake)
-		pthread_cond_signal(&crew->work);
+	if (woken)
+		pthread_cond_signal(&woken->call);
 	return err;
 }
 
@@ -200,13 +246,12 @@ void crew_resume(struct crew *crew, struct exchange *x)
 	pthread_mutex_lock(&crew->lock);
 	STAILQ_INSERT_TAIL(&crew->resumed, x, link);
 	crew->parked--;
-	bool last = crew->stopping && crew->parked == 0;
-	bool wake = must_wake(crew);
+	struct crew_thread *woken = call_one(crew);
 	/* the crew may be freed as soon as the last one can be taken, so within the lock */
-	if (last)
-		pthread_cond_broadcast(&crew->work);
-	else if (wake)
-		pthread_cond_signal(&crew->work);
+	if (woken)
+		pthread_cond_signal(&woken->call);
+	if (crew->stopping && crew->parked == 0)
+		call_all(crew);
 	pthread_mutex_unlock(&crew->lock);
 }
 
@@ -216,7 +261,7 @@ void crew_stop(struct crew *crew)
 		return;
 	pthread_mutex_lock(&crew->lock);
 	crew->stopping = true;
-	pthread_cond_broadcast(&crew->work);
+	call_all(crew);
 	pthread_mutex_unlock(&crew->lock);
 	for (size_t i = 0; i < crew->thread_count; i++) {
 		pthread_join(crew->threads[i].id, NULL);
@@ -229,7 +274,8 @@ void crew_free(struct crew *crew)
 {
 	if (!crew)
 		return;
-	pthread_cond_destroy(&crew->work);
+	for (size_t i = 0; i < crew->thread_count; i++)
+		pthread_cond_destroy(&crew->threads[i].call);
 	pthread_mutex_destroy(&crew->lock);
 	free(crew);
 }

@@ -32,8 +32,9 @@ static void end(void)
 
 TestSuite(http_life, .init = prepare, .fini = end, .timeout = 30);
 
-#define HEAD	  " HTTP/1.1\r\nHost: a\r\n"
-#define GET(path) "GET " path HEAD "\r\n"
+#define HEAD		" HTTP/1.1\r\nHost: a\r\n"
+#define GET(path)	"GET " path HEAD "\r\n"
+#define GET_CLOSE(path) "GET " path HEAD "Connection: close\r\n\r\n"
 
 enum { SHORT_MS = 300, FEW_DESCRIPTORS = 64 };
 
@@ -177,6 +178,29 @@ Test(http_life, a_client_that_leaves_the_queue_is_not_served)
 	cr_expect_eq(atomic_load(&edge.app.finished), 0);
 	close(busy);
 	close(probe);
+}
+
+/* A thread that has worked holds memory: others are left asleep while it can work again. */
+Test(http_life, requests_one_after_another_need_few_threads)
+{
+	enum { THREADS = 16, REQUESTS = 64, PAUSE_US = 1000, FEW = THREADS / 2 };
+	bool used[THREADS] = {false};
+	int count = 0;
+
+	edge.config.requests.other.threads = THREADS;
+	edge_begin(&edge);
+	for (int i = 0; i < REQUESTS; i++) {
+		edge_talk(&edge, GET_CLOSE("/thread"), strlen(GET_CLOSE("/thread")), &reply);
+		const char *name = strstr(reply.text, "\r\n\r\nother-");
+		cr_assert_not_null(name, "%s", reply.text);
+		long number = strtol(name + strlen("\r\n\r\nother-"), NULL, 10);
+		cr_assert(number >= 0 && number < THREADS);
+		count += !used[number];
+		used[number] = true;
+		usleep(PAUSE_US);
+	}
+	cr_expect_geq(count, 1);
+	cr_expect_leq(count, FEW);
 }
 
 enum { PARKED = 5 };

@@ -192,6 +192,16 @@ static void full(struct exchange *x, struct request_thread *thread)
 	text(x, "full");
 }
 
+/* Says which thread runs it. */
+static void thread_name(struct exchange *x, struct request_thread *thread)
+{
+	char name[16] = "";
+
+	(void)thread;
+	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
+	text(x, name);
+}
+
 static void large(struct exchange *x, struct request_thread *thread)
 {
 	char *body = calloc(1, EDGE_LARGE_BODY);
@@ -224,6 +234,7 @@ static const struct route routes[] = {
 	{"GET", "/page", CREW_LOOP, BODY_NONE, false, page, NULL},
 	{"GET", "/full", CREW_OTHER, BODY_NONE, false, full, NULL},
 	{"POST", "/full", CREW_OTHER, BODY_JSON, false, full, NULL},
+	{"GET", "/thread", CREW_OTHER, BODY_NONE, false, thread_name, NULL},
 	{"GET", "/loop-mute", CREW_LOOP, false, false, mute, NULL},
 };
 
