@@ -30,7 +30,10 @@ struct errand {
    NULL without memory. */
 struct couriers *couriers_new(void (*ended)(void *arg, struct errand *errand), void *arg);
 
-/* The errand and its transfer stay where they are until it has ended. ERR_SYSTEM: there is no thread to take it. */
+/*
+ * The errand and its transfer stay where they are until it has ended. One thread sends; not after couriers_halt.
+ * ERR_SYSTEM: there is no thread to take it.
+ */
 int couriers_send(struct couriers *couriers, struct errand *errand) MUST_CHECK;
 
 /*
