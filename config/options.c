@@ -181,7 +181,7 @@ static const struct option rows[] = {
 		.fallback = "8KiB",
 		AT(http.header_bytes),
 		.doc = "request line and headers of one request; 431 above. Each connection that was used holds as "
-		       "much, and 8 KiB"},
+		       "much, and 8 KiB, in which cookies have a copy"},
 	{.path = "http.body_bytes",
 		.type = OPTION_SIZE,
 		.min = 1 << 10,
