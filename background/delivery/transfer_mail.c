@@ -40,9 +40,13 @@ int transfer_fit_mail(struct transfer *transfer, const struct effect_config *con
 
 static int add_part(curl_mime *alternatives, const struct buf *body, const char *type)
 {
+	/* curl would print the same, byte by byte, and takes what is given; it only reads it */
+	static char text[] = "Content-Transfer-Encoding: quoted-printable";
+	static struct curl_slist encoding = {.data = text};
 	curl_mimepart *part = curl_mime_addpart(alternatives);
 	if (part == NULL || curl_mime_data(part, body->data, body->len) != CURLE_OK ||
-		curl_mime_type(part, type) != CURLE_OK || curl_mime_encoder(part, "quoted-printable") != CURLE_OK)
+		curl_mime_type(part, type) != CURLE_OK || curl_mime_headers(part, &encoding, 0) != CURLE_OK ||
+		curl_mime_encoder(part, "quoted-printable") != CURLE_OK)
 		return ERR_MEMORY;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "background/effects/shelf.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,13 +39,11 @@ static void shelved_free(struct shelved *file)
 /* Its text to be read. NULL without memory. */
 static struct shelved *shelved_new(const char *event_type, const char *suffix)
 {
-	const size_t type_len = strlen(event_type), suffix_size = strlen(suffix) + 1;
-	struct shelved *file = calloc(1, sizeof *file + type_len + suffix_size);
+	const size_t size = strlen(event_type) + strlen(suffix) + 1;
+	struct shelved *file = calloc(1, sizeof *file + size);
 
-	if (!file)
-		return NULL;
-	memcpy(file->name, event_type, type_len);
-	memcpy(file->name + type_len, suffix, suffix_size);
+	if (file)
+		snprintf(file->name, size, "%s%s", event_type, suffix);
 	return file;
 }
 
