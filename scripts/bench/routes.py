@@ -69,13 +69,15 @@ class Contest:
     """One generator against one server, again and again."""
 
     def __init__(self, name, server, path, script, env, note=""):
+        """`env`: what the generator is told, or what says it before each round."""
         self.name, self.server, self.path, self.script, self.env, self.note = name, server, path, script, env, note
         self.rates, self.cpu, self.requests = [], 0.0, 0
 
     def round(self, bench):
+        env = self.env() if callable(self.env) else self.env
         timed = Timed(self.server)
         before = self.server.cpu()
-        load = timed.run(wrk(self.server.url + self.path, bench.times["requests"], CONNECTIONS, self.script, self.env),
+        load = timed.run(wrk(self.server.url + self.path, bench.times["requests"], CONNECTIONS, self.script, env),
                          bench.folder)
         if load["bad_status"] or load["socket_errors"]:
             raise Failed(f"{self.name}: {load}")
@@ -104,7 +106,9 @@ def contests(bench, skipped):
     tokens = refreshing(bench, cached)
     found = [Contest("hand-off, GET", handoff, "/", "me", me, "bare libmicrohttpd"),
              Contest("hand-off, POST", handoff, "/", "refresh", tokens, "by the generator that refreshes"),
-             Contest("POST /token/refresh", cached, "/token/refresh", "refresh", tokens, "each token used once, fsync on")]
+             # each round uses its tokens up
+             Contest("POST /token/refresh", cached, "/token/refresh", "refresh", lambda: refreshing(bench, cached),
+                     "each token used once, fsync on")]
     if can_cache():
         uncached = bench.server("requests-uncached", None, more={"token": {"cache": 0}})
         stops.append(uncached)
