@@ -47,7 +47,8 @@ class Timed:
         self.shares["idle"] = idle / available
         # the kernel's own work for our packets is in here too
         self.foreign = max(0.0, 1 - sum(self.shares.values()))
-        Timed.most_foreign = max(Timed.most_foreign, self.foreign)
+        if self.server:  # else a server that warms up is taken for somebody else's
+            Timed.most_foreign = max(Timed.most_foreign, self.foreign)
         self.seconds = seconds
         return result
 

@@ -159,6 +159,7 @@ BENCHES = [
         Item("http_effect", Scene.http, 30),
         Item("mail_effect", Scene.mail, 30),
     ]),
+    Bench("no_cache", [Item("me_uncached", Scene.me, 200)], {"token": {"cache": 0}}),
 ]
 
 
