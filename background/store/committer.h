@@ -5,7 +5,8 @@
  * that wait while a batch is being synced form the next batch: under load batches grow by
  * themselves, and an idle store commits at once. Each job has its own savepoint, unless it needs none: one that
  * returns an error is undone alone, and its error is its caller's; if the store can't write, the
- * whole batch is undone and every job of it gets ERR_STORE.
+ * whole batch is undone and every job of it gets ERR_STORE. A job that returns ERR_STORE says just that of the store: one
+ * that only failed to read a row returns something else, or it takes the others down with it.
  *
  * `done` runs on the committer's thread after the batch is durable (or has failed), in
  * commit order and before any job of a later batch runs. Delivery relies on that: a lane hears of

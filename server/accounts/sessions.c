@@ -194,6 +194,17 @@ int sessions_refresh_look(struct db *db, const struct refresh_claim *claim, stru
 	return err;
 }
 
+/*
+ * For writers: a session that can't be read is its owner's misfortune. As ERR_STORE it would end the transaction that it
+ * shares with others (committer.h), again at each try; if the store is to blame, their writing says so.
+ */
+static int look_to_write(struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result)
+{
+	int err = sessions_refresh_look(writer, claim, ret_result);
+
+	return err == ERR_STORE ? ERR_INVALID : err;
+}
+
 static int rotate(struct db *writer, const struct refresh_claim *claim, const struct refresh_result *result)
 {
 	static const char sql[] =
@@ -206,7 +217,7 @@ static int rotate(struct db *writer, const struct refresh_claim *claim, const st
 int sessions_refresh(struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result)
 {
 	struct refresh_result result;
-	int err = sessions_refresh_look(writer, claim, &result);
+	int err = look_to_write(writer, claim, &result);
 
 	if (!err && result.state == REFRESH_ROTATED)
 		err = rotate(writer, claim, &result);
@@ -218,7 +229,7 @@ int sessions_refresh(struct db *writer, const struct refresh_claim *claim, struc
 int sessions_refresh_end(struct db *writer, const struct refresh_claim *claim)
 {
 	struct refresh_result result;
-	int err = sessions_refresh_look(writer, claim, &result);
+	int err = look_to_write(writer, claim, &result);
 
 	if (!err)
 		err = result.state == REFRESH_REUSED ? sessions_revoke(writer, claim->id, claim->now_ms) : ERR_STALE;

@@ -82,11 +82,12 @@ int sessions_refresh_look(
 /*
  * Writers: one step, within one commit job. REFRESH_ROTATED has been written: generation + 1, refreshed_ms, and the
  * sliding end, which goes no further than the absolute one. All else has changed nothing: of a reuse the caller makes
- * a unit of work, with sessions_refresh_end as what it writes.
+ * a unit of work, with sessions_refresh_end as what it writes. ERR_INVALID: the session can't be read, and nothing was
+ * written; ERR_STORE is said of writing alone.
  */
 int sessions_refresh(
 	struct db *writer, const struct refresh_claim *claim, struct refresh_result *ret_result) MUST_CHECK;
-/* Revokes the session of a claim that is a reuse. ERR_STALE: it is none any more, since the session has ended. */
+/* Revokes the session of a claim that is a reuse. ERR_STALE: it is none any more, since the session has ended; ERR_INVALID as above. */
 int sessions_refresh_end(struct db *writer, const struct refresh_claim *claim) MUST_CHECK;
 
 /*

@@ -6,8 +6,9 @@
  * A claim that the step does not rotate has written nothing: a repeat within the grace is answered from what the step
  * saw, which is durable by then, and what is dead stays dead. A reuse takes a unit of work, which is planned before its
  * transaction, so it is judged again in there. Where the store can't be written, what needs no writing is
- * answered all the same, by a look at what is committed. Time stands still for the whole request, so a later judgement
- * can only agree or find that the session has ended meanwhile.
+ * answered all the same, by a look at what is committed. A session that can't be read is its owner's 503 alone: the
+ * others of the transaction go on. Time stands still for the whole request, so a later judgement can only agree or find
+ * that the session has ended meanwhile.
  */
 #include "server/auth/refresh.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "config/clock.h"
+#include "config/log.h"
 #include "server/accounts/sessions.h"
 #include "server/accounts/users.h"
 #include "server/app.h"
@@ -204,13 +206,16 @@ static void answer(struct refreshing *r)
 	buf_release(&access_token);
 }
 
-/* ERR_*: it would rotate, and can't be written. */
+/* ERR_*: it would rotate, and can't be written; or it can't be read, of which nothing else tells. */
 static int decide(struct refreshing *r, struct db *db)
 {
 	int err = r->err;
 
 	if (err && sessions_refresh_look(db, &r->claim, &r->result) == 0 && r->result.state != REFRESH_ROTATED)
 		err = 0;
+	if (err == ERR_INVALID)
+		log_write(LOG_ERROR, "a session can't be read: it is not refreshed", LOG_INT("session_id", r->claim.id),
+			LOG_STR("request_id", exchange_request_id(r->x)));
 	return err;
 }
 

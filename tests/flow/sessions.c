@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/crowd.h"
 #include "tests/support/harness.h"
 #include "tests/support/jws.h"
 #include "tests/support/long_form.h"
@@ -13,7 +14,7 @@
 
 #define EVENTS "{'effects':{'bus':{'on':['user.refresh_reused','user.logout','user.sessions_revoked']}}%s}"
 
-enum { CROWD = 64, SHORT_ROUNDS = 24, LONG_ROUNDS = 1000 };
+enum { CROWD = 64, SHORT_ROUNDS = 24, LONG_ROUNDS = 1000, UNREADABLE_ROUNDS = 50 };
 
 TestSuite(sessions, .timeout = 600);
 
@@ -517,5 +518,34 @@ Test(sessions, what_has_ended_is_removed_after_its_time)
 	struct refresh_reply reply = refresh(&scene, login.refresh_token);
 	cr_assert_eq(reply.status, 401);
 	refresh_reply_release(&reply);
+	scene_clear(&scene);
+}
+
+/* What harms one row must not be taken for a store that can't be written, by those who share its transaction or by anybody. */
+Test(sessions, one_that_is_unreadable_harms_nobody_else)
+{
+	static const char *const alice[] = {"alice", NULL};
+	struct scene scene;
+
+	set_up(&scene, "");
+	server_add_user(scene.server, "bob", NULL, SCENE_PASSWORD, false);
+	struct api_login bob = api_login(scene.server, "bob", SCENE_PASSWORD);
+	cr_assert_eq(server_stop(scene.server), 0);
+	scene_change(scene.server, "UPDATE users SET public_id = 'short' WHERE username = 'bob'");
+	server_restart(scene.server, NULL);
+	struct crowd *crowd = crowd_start(&(struct crowd_options){
+		.server = scene.server, .usernames = alice, .password = SCENE_PASSWORD, .threads = 4});
+	for (int i = 0; i < UNREADABLE_ROUNDS; i++) {
+		struct refresh_reply reply = refresh(&scene, bob.refresh_token);
+		cr_assert_eq(reply.status, 503);
+		refresh_reply_release(&reply);
+		cr_assert_eq(get_status(&scene, "/health/ready", NULL), 200);
+	}
+	crowd_join(crowd);
+	cr_expect_gt(crowd_count(crowd), 0);
+	cr_expect_eq(crowd_count_status(crowd, 200), crowd_count(crowd));
+	crowd_free(crowd);
+	cr_expect_eq(server_log_count(scene.server, "the store can't write: what needs it is refused until it can"), 0);
+	cr_expect_eq(server_log_count(scene.server, "a session can't be read: it is not refreshed"), UNREADABLE_ROUNDS);
 	scene_clear(&scene);
 }

@@ -233,6 +233,19 @@ Test(sessions, unknown_and_future_tokens_are_dead)
 	cr_assert_eq(sessions_refresh_end(db, &claim), ERR_STALE);
 }
 
+/* What says ERR_STORE within a commit job takes all the others of its transaction with it. */
+Test(sessions, one_that_is_unreadable_is_not_blamed_on_the_store)
+{
+	const struct refresh_claim claim = claim_of(1);
+	struct refresh_result result = {.generation = 99};
+
+	cr_assert_eq(db_execute(db, "UPDATE users SET public_id = 'short'"), 0);
+	cr_expect_eq(sessions_refresh_look(db, &claim, &result), ERR_STORE);
+	cr_expect_eq(sessions_refresh(db, &claim, &result), ERR_INVALID);
+	cr_expect_eq(sessions_refresh_end(db, &claim), ERR_INVALID);
+	cr_expect_eq(result.generation, 99);
+}
+
 Test(sessions, whoever_may_not_come_in_gets_nothing)
 {
 	bool locked = false;
