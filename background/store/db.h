@@ -77,7 +77,7 @@ int db_protect(struct db *writer, const char *table) MUST_CHECK;
  * `INTEGER PRIMARY KEY` that each of them must have: on the connection's thread, within the statement and before
  * anybody knows whether its transaction will hold. `changed` must not use the connection. A statement without WHERE is
  * told of row by row, too; a row that goes because REPLACE has another take its place is not, so a connection that is
- * watched prepares no such statement. Once for a connection; `watch` must outlive it.
+ * watched prepares no such statement. Once for a connection and outside of transactions; `watch` must outlive it.
  */
 struct db_watch {
 	const char *const *tables; /* plain names */
@@ -99,7 +99,7 @@ void db_bind_blob(struct db_statement *s, int index, const void *bytes, size_t l
 int db_step(struct db_statement *s) MUST_CHECK;		 /* 1: a row is there; 0: done; negative: error */
 int64_t db_int(struct db_statement *s, int column);	 /* columns count from 0; null is 0 */
 const char *db_text(struct db_statement *s, int column); /* until the next step; null is NULL */
-/* A text, copied; null is "". ERR_STORE: there is no room for it, so it is in no row of ours. */
+/* A text, copied; null is "". ERR_STORE: there is no room for it, so it is in no row of ours; ERR_MEMORY. */
 int db_copy_text(struct db_statement *s, int column, char *to, size_t size) MUST_CHECK;
 const void *db_blob(struct db_statement *s, int column, size_t *ret_len);
 void db_finish(struct db_statement *s);

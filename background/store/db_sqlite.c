@@ -321,6 +321,8 @@ int db_copy_text(struct db_statement *s, int column, char *to, size_t size)
 	const char *text = db_text(s, column);
 	size_t len = text ? strlen(text) : 0;
 
+	if (!text && s->err)
+		return s->err; /* no null of the database; and nobody may step again to hear of it */
 	if (len >= size)
 		return ERR_STORE;
 	memcpy(to, text ? text : "", len + 1);

@@ -42,6 +42,20 @@ static int authorize(
 	return action == SQLITE_DELETE && find_table(watch, table) < watch->count ? SQLITE_IGNORE : SQLITE_OK;
 }
 
+/*
+ * An authorizer has all statements made anew when they are next used, the ROLLBACK that was made at open among them
+ * (db_sqlite_open.c): it is used now, while there is nothing to undo.
+ */
+static int remake_rollback(struct db *db)
+{
+	int err = db_begin(db);
+
+	if (err != 0)
+		return err;
+	db_rollback(db);
+	return db_in_transaction(db) ? ERR_MEMORY : 0;
+}
+
 int db_watch(struct db *db, const struct db_watch *watch)
 {
 	assert(db->mode == DB_WRITER && db->watch == NULL);
@@ -50,5 +64,5 @@ int db_watch(struct db *db, const struct db_watch *watch)
 		return sqlite_fail(db, code);
 	(void)sqlite3_update_hook(db->handle, on_change, (void *)(uintptr_t)watch);
 	db->watch = watch;
-	return 0;
+	return remake_rollback(db);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "background/store/db_sqlite.h"
 #include "tests/support/open_db.h"
 
 static struct open_db opened;
@@ -137,4 +138,83 @@ Test(db_trouble, a_torn_page_is_corrupt)
 	cr_assert_eq(db_step(s), ERR_STORE);
 	db_finish(s);
 	cr_assert_str_eq(db_error_kind(db), "corrupt");
+}
+
+static sqlite3_mem_methods allocator;
+static bool none_left;
+
+static void *allocate(int size)
+{
+	return none_left ? NULL : allocator.xMalloc(size);
+}
+
+static void *allocate_again(void *old, int size)
+{
+	return none_left ? NULL : allocator.xRealloc(old, size);
+}
+
+/* SQLite takes another allocator only while nothing of it is in use. */
+static void open_with_allocator(void)
+{
+	sqlite3_mem_methods failing;
+
+	db_close(db);
+	db = NULL;
+	cr_assert_eq(sqlite3_shutdown(), SQLITE_OK);
+	cr_assert_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &allocator), SQLITE_OK);
+	failing = allocator;
+	failing.xMalloc = allocate;
+	failing.xRealloc = allocate_again;
+	cr_assert_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing), SQLITE_OK);
+	cr_assert_eq(db_open(opened.scratch.url, DB_WRITER, &db), 0);
+}
+
+/* Nobody steps again after the only row, to be told of it then. */
+Test(db_trouble, want_of_memory_is_no_empty_text)
+{
+	/* made only when it is read */
+	static const char sql[] = "SELECT zeroblob(100000)";
+	struct db_statement *s = NULL;
+	char text[8] = "before";
+
+	open_with_allocator();
+	cr_assert_eq(db_prepare(db, sql, &s), 0);
+	cr_assert_eq(db_step(s), 1);
+	none_left = true;
+	const int err = db_copy_text(s, 0, text, sizeof(text));
+	none_left = false;
+	cr_expect_eq(err, ERR_MEMORY);
+	cr_expect_str_eq(text, "before");
+	db_finish(s);
+}
+
+static int rollback_made_again(void)
+{
+	for (size_t i = 0; i < db->count; i++)
+		if (db->texts[i] == sqlite_rollback_text)
+			return sqlite3_stmt_status(db->statements[i].handle, SQLITE_STMTSTATUS_REPREPARE, 0);
+	cr_assert_fail("it was never made");
+	return 0;
+}
+
+static void ignore(void *arg, size_t table, int64_t row)
+{
+	(void)arg;
+	(void)table;
+	(void)row;
+}
+
+/* Made when it is needed, it could fail for lack of memory, as what is to be undone may have. */
+Test(db_trouble, the_way_back_is_there_before_it_is_needed)
+{
+	static const char *const tables[] = {"t"};
+	static const struct db_watch watch = {.tables = tables, .count = 1, .changed = ignore};
+
+	cr_assert_eq(db_watch(db, &watch), 0);
+	const int made = rollback_made_again();
+	cr_assert_eq(db_begin(db), 0);
+	cr_assert_eq(open_db_insert(db, "a", 1), 0);
+	db_rollback(db);
+	cr_expect_eq(open_db_count(db), 0);
+	cr_expect_eq(rollback_made_again(), made);
 }
