@@ -237,7 +237,8 @@ static const struct option rows[] = {
 		.max = 1000000,
 		.fallback = "1024",
 		AT(requests.other.queue),
-		.doc = "such requests that may wait for a thread; more get 503"},
+		.doc = "such requests that may wait for a thread, with the refreshes that wait for the store "
+		       "beyond one for each thread; more get 503"},
 	{.path = "requests.other.deadline",
 		.type = OPTION_DURATION,
 		.min = 1,

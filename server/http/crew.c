@@ -214,6 +214,17 @@ int crew_start(const struct crew_options *options, struct crew **ret_crew)
 	return 0;
 }
 
+/*
+ * Under the lock. What is parked holds no thread, so as many as there are threads take nobody's place: else a few
+ * refreshes would fill a short queue while all threads sleep.
+ */
+static bool is_full(const struct crew *crew)
+{
+	const int64_t beyond = crew->parked - (int64_t)crew->thread_count;
+
+	return crew->waiting + (beyond > 0 ? beyond : 0) >= crew->queue_max;
+}
+
 int crew_offer(struct crew *crew, struct exchange *x)
 {
 	int err = 0;
@@ -221,7 +232,7 @@ int crew_offer(struct crew *crew, struct exchange *x)
 	pthread_mutex_lock(&crew->lock);
 	if (crew->stopping) {
 		err = ERR_CLOSED;
-	} else if (crew->waiting + crew->parked >= crew->queue_max) {
+	} else if (is_full(crew)) {
 		err = ERR_LIMIT;
 	} else {
 		STAILQ_INSERT_TAIL(&crew->queue, x, link);

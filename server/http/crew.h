@@ -3,7 +3,8 @@
  *
  * Overload sheds: a full queue refuses (the loop answers 503), an exchange that has waited longer than the crew's
  * deadline is answered 503 without being begun, one whose client has left is dropped. Parked exchanges
- * (exchange_park) count as waiting in the queue; resumed ones go before those that were not begun.
+ * (exchange_park) count as waiting in the queue, but for as many as there are threads; resumed ones go before those that
+ * were not begun.
  */
 #ifndef TOKENFIRST_SERVER_HTTP_CREW_H
 #define TOKENFIRST_SERVER_HTTP_CREW_H

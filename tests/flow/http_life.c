@@ -228,11 +228,18 @@ Test(http_life, what_is_parked_holds_no_thread)
 	close(probe);
 }
 
+/* As many as there are threads are served as if there were none; beyond that it is the queue's places that they take. */
 Test(http_life, what_is_parked_counts_as_waiting)
 {
-	edge.config.requests.other.queue = 2;
+	edge.config.requests.other.threads = 1;
+	edge.config.requests.other.queue = 1;
 	edge_begin(&edge);
-	int first = requested(GET("/park")), second = requested(GET("/park"));
+	int first = requested(GET("/park"));
+	edge_await(&edge.app.running, 1);
+	int probe = requested(GET("/other"));
+	edge_read(probe, "\r\n\r\nother", &reply);
+	cr_expect_eq(status(), 200, "the only thread sleeps");
+	int second = requested(GET("/park"));
 	edge_await(&edge.app.running, 2);
 	int refused = requested(GET("/other"));
 	edge_read(refused, "request_id", &reply);
@@ -244,6 +251,7 @@ Test(http_life, what_is_parked_counts_as_waiting)
 	send_text(refused, GET("/other"));
 	edge_read(refused, "\r\n\r\nother", &reply);
 	close(first);
+	close(probe);
 	close(second);
 	close(refused);
 }
