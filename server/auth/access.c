@@ -10,14 +10,13 @@ static struct access_moment moment_of(const struct app *app)
 	return (struct access_moment){.keys = app->keys, .wall_s = clock_wall_ms() / 1000, .now_ms = clock_now_ms()};
 }
 
-/* Claims and key. `ret_found` says how much of the rest is there. */
-static int check_token(struct app *app, const struct access_moment *moment, const char *token, struct access *access,
-	enum access_find *ret_found)
+/* Claims and key, from memory unless it had nothing. */
+static int check_token(const struct app *app, const struct access_moment *moment, const char *token,
+	enum access_find found, struct access *access)
 {
 	const char *why = NULL;
 
-	*ret_found = access_cache_find(app->access_cache, moment, token, access);
-	if (*ret_found != ACCESS_MISS)
+	if (found != ACCESS_MISS)
 		return 0;
 	return token_verify_by(app->config, moment->keys, token, moment->wall_s, &access->claims, &access->key, &why);
 }
@@ -35,9 +34,9 @@ static int judge_owner(const struct access *access, int err)
 int access_check(struct app *app, struct db *db, const char *token, struct access *ret_access)
 {
 	const struct access_moment moment = moment_of(app);
-	enum access_find found;
 	struct access access = {.mark = 0};
-	int err = check_token(app, &moment, token, &access, &found);
+	const enum access_find found = access_cache_find(app->access_cache, &moment, token, &access);
+	int err = check_token(app, &moment, token, found, &access);
 
 	if (!err && found != ACCESS_HIT) {
 		access.mark = access_cache_mark(app->access_cache);
@@ -56,9 +55,9 @@ int access_check_account(struct app *app, struct db *db, const char *token, stru
 {
 	const struct access_moment moment = moment_of(app);
 	struct session_account account;
-	enum access_find found;
 	struct access access = {.mark = 0};
-	int err = check_token(app, &moment, token, &access, &found);
+	const enum access_find found = access_cache_find_claims(app->access_cache, &moment, token, &access);
+	int err = check_token(app, &moment, token, found, &access);
 
 	if (err)
 		return err;

@@ -25,7 +25,7 @@ struct set {
 
 struct access_cache {
 	const struct changes *changes;
-	size_t set_count; /* a power of two, or 0 */
+	size_t set_count; /* 0: it is off */
 	struct set *sets;
 	pthread_mutex_t locks[LIMIT_ACCESS_LOCKS]; /* each guards every LIMIT_ACCESS_LOCKS-th set */
 	struct counter *found[ACCESS_FINDS], *evicted;
@@ -42,7 +42,7 @@ static void register_metrics(struct access_cache *cache, struct metrics *metrics
 
 	for (size_t i = 0; i < ACCESS_FINDS; i++)
 		cache->found[i] = metrics_counter(metrics, "tokenfirst_token_cache_total",
-			"Access tokens by what was in memory: all, a good signature only, nothing.", labels[i]);
+			"Access tokens by what memory had of use: all, a good signature only, nothing.", labels[i]);
 	cache->evicted = metrics_counter(metrics, "tokenfirst_token_cache_evictions_total",
 		"Good access tokens that made way for others in memory.", NULL);
 	cache->entries = metrics_gauge(metrics, "tokenfirst_token_cache_entries", "Access tokens in memory.", 1, NULL);
@@ -52,12 +52,10 @@ int access_cache_new(
 	int64_t entries, const struct changes *changes, struct metrics *metrics, struct access_cache **ret_cache)
 {
 	struct access_cache *cache = calloc(1, sizeof(*cache));
-	size_t sets = entries > 0 ? 1 : 0;
+	const size_t sets = (size_t)entries / LIMIT_ACCESS_WAYS;
 
 	if (!cache)
 		return ERR_MEMORY;
-	while (sets * LIMIT_ACCESS_WAYS < (size_t)entries)
-		sets *= 2;
 	cache->changes = changes;
 	cache->set_count = sets;
 	cache->sets = sets ? calloc(sets, sizeof(*cache->sets)) : NULL;
@@ -110,7 +108,7 @@ static size_t set_number(const struct access_cache *cache, const unsigned char n
 	uint64_t bits;
 
 	memcpy(&bits, name, sizeof(bits));
-	return (size_t)bits & (cache->set_count - 1);
+	return (size_t)(bits % cache->set_count);
 }
 
 static pthread_mutex_t *lock_of(struct access_cache *cache, size_t set)
@@ -217,8 +215,9 @@ static enum access_find judge(
 	return ACCESS_HIT;
 }
 
-enum access_find access_cache_find(
-	struct access_cache *cache, const struct access_moment *moment, const char *token, struct access *ret_access)
+/* `best`: what a find is worth at most. */
+static enum access_find look(struct access_cache *cache, const struct access_moment *moment, const char *token,
+	enum access_find best, struct access *ret_access)
 {
 	enum access_find result = ACCESS_MISS;
 	struct entry *entry;
@@ -235,8 +234,22 @@ enum access_find access_cache_find(
 	pthread_mutex_unlock(lock_of(cache, number));
 	if (entry)
 		result = judge(cache, ret_access, moment);
+	if (result == ACCESS_HIT)
+		result = best;
 	counter_add(cache->found[result], 1);
 	return result;
+}
+
+enum access_find access_cache_find(
+	struct access_cache *cache, const struct access_moment *moment, const char *token, struct access *ret_access)
+{
+	return look(cache, moment, token, ACCESS_HIT, ret_access);
+}
+
+enum access_find access_cache_find_claims(
+	struct access_cache *cache, const struct access_moment *moment, const char *token, struct access *ret_access)
+{
+	return look(cache, moment, token, ACCESS_STALE, ret_access);
 }
 
 size_t access_cache_answer(struct access_cache *cache, const struct access_moment *moment, const char *token,

@@ -52,7 +52,10 @@ enum access_find {
 /* Texts that are kept with a token: made of `access` and of what was read together with it. */
 enum access_answer { ACCESS_ME, ACCESS_INTROSPECT, ACCESS_ANSWERS };
 
-/* `entries` 0: keeps nothing, finds nothing and counts nothing. */
+/*
+ * Never more than `entries`, rounded down to a multiple of LIMIT_ACCESS_WAYS. 0 of them: keeps nothing, finds nothing and
+ * counts nothing.
+ */
 int access_cache_new(int64_t entries, const struct changes *changes, struct metrics *metrics,
 	struct access_cache **ret_cache) MUST_CHECK;
 void access_cache_free(struct access_cache *cache); /* NULL is fine */
@@ -60,8 +63,17 @@ void access_cache_free(struct access_cache *cache); /* NULL is fine */
 /* Before the store is read for something that is to be kept. */
 uint64_t access_cache_mark(const struct access_cache *cache);
 
-/* Counted (tokenfirst_token_cache_total). `ret_access` has its name in any case, and the rest but for ACCESS_MISS. */
+/*
+ * Counted (tokenfirst_token_cache_total). `ret_access` has the token's name, unless nothing is ever kept, and the rest but
+ * for ACCESS_MISS.
+ */
 enum access_find access_cache_find(
+	struct access_cache *cache, const struct access_moment *moment, const char *token, struct access *ret_access);
+/*
+ * The same for one who reads the store in any case, for what is not kept: of use are claims and key at most, so that it is
+ * ACCESS_STALE where the other says ACCESS_HIT, and counted as that.
+ */
+enum access_find access_cache_find_claims(
 	struct access_cache *cache, const struct access_moment *moment, const char *token, struct access *ret_access);
 /*
  * The answer to a token that is sent just now, NUL-terminated, and its length; 0: none is kept that still holds. Counted

@@ -138,6 +138,21 @@ Test(access_cache, remembers_what_it_was_told)
 	cr_expect_eq(metric("tokenfirst_token_cache_total{result=\"stale\"}"), 0);
 }
 
+/* Who reads the store all the same had no hit. */
+Test(access_cache, claims_alone_are_no_hit)
+{
+	struct access kept = keep(TOKEN, BODY), access;
+
+	cr_expect_eq(access_cache_find_claims(cache, &moment, "x", &access), ACCESS_MISS);
+	cr_assert_eq(access_cache_find_claims(cache, &moment, TOKEN, &access), ACCESS_STALE);
+	cr_expect_eq(access.claims.session_id, SESSION);
+	cr_expect_eq(access.key, kept.key);
+	cr_expect_eq(metric("tokenfirst_token_cache_total{result=\"miss\"}"), 2, "that of keep(), and that of x");
+	cr_expect_eq(metric("tokenfirst_token_cache_total{result=\"stale\"}"), 1);
+	cr_expect_eq(metric("tokenfirst_token_cache_total{result=\"hit\"}"), 0);
+	cr_expect_eq(found(TOKEN), ACCESS_HIT);
+}
+
 /* The claims go on being good; whom they stand for has to be read, and the answers are gone. */
 Test(access_cache, each_table_makes_it_stale)
 {
@@ -264,6 +279,23 @@ Test(access_cache, many_tokens_share_it_evenly)
 	cr_expect_geq(kept, ENTRIES * 3 / 4);
 	cr_expect_eq(metric("tokenfirst_token_cache_evictions_total"), ENTRIES - kept);
 	cr_expect_eq(metric("tokenfirst_token_cache_entries"), kept);
+}
+
+/* No more than was said, whatever the number. */
+Test(access_cache, numbers_are_rounded_down)
+{
+	enum { SETS = 5, TOKENS = 1000 };
+	char token[16];
+
+	make_cache(SETS * LIMIT_ACCESS_WAYS + LIMIT_ACCESS_WAYS - 1);
+	for (int i = 0; i < TOKENS; i++) {
+		(void)snprintf(token, sizeof(token), "%d", i);
+		(void)keep(token, BODY);
+	}
+	cr_expect_eq(metric("tokenfirst_token_cache_entries"), SETS * LIMIT_ACCESS_WAYS);
+	make_cache(LIMIT_ACCESS_WAYS - 1);
+	(void)keep(TOKEN, BODY);
+	cr_expect_eq(found(TOKEN), ACCESS_MISS);
 }
 
 /* Under one key a token always has the same name; another process gives it another one. */
