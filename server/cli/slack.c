@@ -22,16 +22,29 @@ static int64_t resident_bytes(void)
 	return pages < 0 ? -1 : (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
-static struct slack look(void)
+/* False: it can't be known. */
+static bool look(struct slack *ret_now)
 {
 	const struct slack now = {.resident = resident_bytes(), .unused = (int64_t)mallinfo2().fordblks};
 
-	return now;
+	if (now.resident < 0)
+		return false;
+	*ret_now = now;
+	return true;
+}
+
+/* Looks for what all later is compared with. What can't be known is no size to grow from: the next look is the least. */
+static bool begin(struct slack *slack)
+{
+	if (look(slack))
+		return true;
+	*slack = (struct slack){.resident = INT64_MAX, .unused = INT64_MAX};
+	return false;
 }
 
 void slack_init(struct slack *slack)
 {
-	*slack = look();
+	(void)begin(slack);
 }
 
 static int64_t lesser(int64_t a, int64_t b)
@@ -49,15 +62,15 @@ bool slack_is_due(struct slack *slack, const struct slack *now)
 
 void slack_give_back(struct slack *slack)
 {
-	const struct slack before = look();
+	struct slack before;
 
-	if (before.resident < 0 || !slack_is_due(slack, &before))
+	if (!look(&before) || !slack_is_due(slack, &before))
 		return;
 	const int64_t start_us = clock_mono_us();
 	(void)malloc_trim(0);
 	const int64_t took_us = clock_mono_us() - start_us;
 	/* what could not be given back is not tried again */
-	*slack = look();
-	log_write(LOG_INFO, "memory given back", LOG_INT("before_kib", before.resident / 1024),
-		LOG_INT("after_kib", slack->resident / 1024), LOG_INT("took_us", took_us));
+	if (begin(slack))
+		log_write(LOG_INFO, "memory given back", LOG_INT("before_kib", before.resident / 1024),
+			LOG_INT("after_kib", slack->resident / 1024), LOG_INT("took_us", took_us));
 }

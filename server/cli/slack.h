@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Bytes, the least since the start or since something was given back. */
+/* Bytes, the least since the start or since something was given back; INT64_MAX: they could not be known yet. */
 struct slack {
 	int64_t resident; /* of the process */
 	int64_t unused;	  /* of the allocator; what has been given back counts as unused until it is used again */

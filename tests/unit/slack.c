@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "config/clock.h"
 #include "config/limits.h"
@@ -49,6 +50,22 @@ Test(slack, growth_counts_from_the_least)
 
 	cr_assert_not(due(&slack, base - much, 2 * much));
 	cr_assert(due(&slack, base, 2 * much));
+}
+
+/* No file can be opened while it begins, /proc/self/statm neither. */
+Test(slack, a_size_that_is_not_known_is_none)
+{
+	struct rlimit before, none;
+	struct slack slack;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	slack_init(&slack);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	cr_assert_not(due(&slack, base + 10 * much, much), "nothing is known to have grown");
+	cr_assert_not(due(&slack, base + 11 * much - 1, much));
+	cr_assert(due(&slack, base + 11 * much, much), "now it has");
 }
 
 static int64_t resident(void)
