@@ -1,32 +1,30 @@
 #include "server/password/check.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "config/log.h"
+#include "server/password/cost_mean.h"
 #include "server/password/password.h"
 
 enum {
 	LEVEL_TRIES = 3, /* top-ups of one check: less memory goes faster than in proportion, so that one falls short */
 	LEVEL_SHARE = 50, /* what is missing is left if it is less than one in so many */
-	MEAN_SHARE = 16,  /* of one measurement in the running mean */
-	FAR_SHARE = 4,	  /* of the mean; a measurement that is lower by more takes its place */
 };
 
 struct checker {
 	struct stored_rules rules;
 	char nobody[PASSWORD_HASH_SIZE]; /* what an unknown user's password is compared with */
 	struct counter *missing;
-	atomic_int_fast64_t argon_us; /* processor time of one Argon2id of today, a running mean; 0: not measured yet */
-	pthread_mutex_t mutex;	      /* guards what follows */
+	struct cost_mean mean;
+	pthread_mutex_t mutex; /* guards what follows */
 	char told[LIMIT_PEPPERS][PEPPER_ID_SIZE];
 	size_t told_count;
 };
 
-int checker_new(const struct config *config, struct metrics *metrics, struct checker **ret_checker)
+int checker_new(const struct config *config, size_t threads, struct metrics *metrics, struct checker **ret_checker)
 {
 	struct checker *checker = calloc(1, sizeof(*checker));
 	unsigned char seed[ARGON_SEED];
@@ -35,6 +33,7 @@ int checker_new(const struct config *config, struct metrics *metrics, struct che
 		return ERR_MEMORY;
 	pthread_mutex_init(&checker->mutex, NULL); /* with default attributes it can't fail */
 	stored_rules_make(config, &checker->rules);
+	cost_mean_init(&checker->mean, (int64_t)threads);
 	randombytes_buf(seed, sizeof(seed));
 	argon_nobody(&checker->rules.cost, seed, checker->nobody);
 	checker->missing = metrics_counter(metrics, "tokenfirst_password_pepper_missing_total",
@@ -67,29 +66,13 @@ static int64_t processor_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/*
- * Two threads at once may lose one of two measurements, which does no harm. One far below the mean is nearer the truth
- * than the mean, since what else the machine does only adds: a thread's first hash takes up to twice as long, for which its
- * memory is not there yet, and would else be made up for by dozens of checks.
- */
-static void observe(struct checker *checker, int64_t begun_us)
-{
-	int64_t took_us = processor_us() - begun_us, mean_us = atomic_load(&checker->argon_us);
-
-	if (mean_us == 0 || took_us < mean_us - mean_us / FAR_SHARE)
-		mean_us = took_us;
-	else
-		mean_us += (took_us - mean_us) / MEAN_SHARE;
-	atomic_store(&checker->argon_us, mean_us);
-}
-
 /* Takes what a check that began at `begun_us` has taken less than one of today's would. */
 static int level(struct checker *checker, int64_t begun_us, const char *text)
 {
 	const struct argon_cost *whole = &checker->rules.cost;
 
 	for (int i = 0; i < LEVEL_TRIES; i++) {
-		int64_t mean_us = atomic_load(&checker->argon_us), now_us = processor_us();
+		int64_t mean_us = cost_mean_us(&checker->mean), now_us = processor_us();
 		int64_t owed_us = mean_us - (now_us - begun_us);
 		struct argon_cost owed = *whole;
 		int err;
@@ -104,7 +87,7 @@ static int level(struct checker *checker, int64_t begun_us, const char *text)
 			return err;
 		if (mean_us == 0) {
 			/* the first check after the start is a foreign one, and pays in full for the measure */
-			observe(checker, now_us);
+			cost_mean_observe(&checker->mean, processor_us() - now_us);
 			return 0;
 		}
 	}
@@ -139,7 +122,7 @@ static int check_nobody(struct checker *checker, const char *text)
 	int err = argon_verify(&checker->rules.cost, checker->nobody, text, &matches);
 
 	if (!err)
-		observe(checker, begun_us);
+		cost_mean_observe(&checker->mean, processor_us() - begun_us);
 	return err;
 }
 
@@ -160,7 +143,7 @@ static int check_text(struct checker *checker, const char *stored, const char *t
 	else if (!err && argon_owed(&checker->rules.cost, stored, &owed))
 		err = argon_spend(&owed, text);
 	else if (!err && !result.needs_rehash)
-		observe(checker, begun_us);
+		cost_mean_observe(&checker->mean, processor_us() - begun_us);
 	if (!err)
 		*ret_result = result;
 	return err;

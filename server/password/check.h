@@ -22,7 +22,9 @@
 
 struct checker;
 
-int checker_new(const struct config *config, struct metrics *metrics, struct checker **ret_checker) MUST_CHECK;
+/* `threads`: how many will check. */
+int checker_new(
+	const struct config *config, size_t threads, struct metrics *metrics, struct checker **ret_checker) MUST_CHECK;
 void checker_free(struct checker *checker); /* NULL is fine; wipes the peppers */
 
 const struct stored_rules *checker_rules(const struct checker *checker);

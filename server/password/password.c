@@ -382,7 +382,7 @@ int passwords_start(const struct config *config, struct metrics *metrics, struct
 	register_metrics(p, metrics);
 	p->slot_count = config->password.slots > 0 ? (size_t)config->password.slots : cores();
 	p->slots = calloc(p->slot_count, sizeof(*p->slots));
-	err = p->slots ? checker_new(config, metrics, &p->checker) : ERR_MEMORY;
+	err = p->slots ? checker_new(config, p->slot_count, metrics, &p->checker) : ERR_MEMORY;
 	for (size_t i = 0; !err && i < p->slot_count; i++)
 		err = start_slot(p, i, argon_cost_of(config).memory_bytes);
 	if (!err)
