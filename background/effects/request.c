@@ -68,6 +68,7 @@ static bool header_value(const char *value)
 
 int request_add_header(struct request *request, const char *name, const char *value)
 {
+	static const char between[] = {':', ' '};
 	const size_t name_len = strlen(name), value_len = strlen(value);
 	char *line;
 
@@ -76,12 +77,12 @@ int request_add_header(struct request *request, const char *name, const char *va
 	if (request->header_count == REQUEST_HEADERS || name_len + value_len > LIMIT_REQUEST_BODY)
 		return ERR_LIMIT;
 	/* at once as long as it gets: it may hold a credential, and what grows leaves copies behind */
-	line = malloc(name_len + strlen(": ") + value_len + 1);
+	line = malloc(name_len + sizeof(between) + value_len + 1);
 	if (!line)
 		return ERR_MEMORY;
 	memcpy(line, name, name_len);
-	memcpy(line + name_len, ": ", strlen(": "));
-	memcpy(line + name_len + strlen(": "), value, value_len + 1);
+	memcpy(line + name_len, between, sizeof(between));
+	memcpy(line + name_len + sizeof(between), value, value_len + 1);
 	request->headers[request->header_count++] = line;
 	return 0;
 }
