@@ -331,11 +331,6 @@ bool lane_paused(const struct lane *lane)
 	return lane->gate.paused;
 }
 
-bool lane_parked(const struct lane *lane, int64_t now_ms)
-{
-	return lane->gate.paused || lane->gate.told_until_ms > now_ms || lane->gate.breaker.state != BREAKER_CLOSED;
-}
-
 int64_t lane_told_until_ms(const struct lane *lane)
 {
 	return lane->gate.told_until_ms;

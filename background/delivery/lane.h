@@ -138,8 +138,6 @@ void lane_pause(struct lane *lane);
 /* Ends that pause, that of a 410 and that of a Retry-After; an open breaker is half-open at once. */
 void lane_resume(struct lane *lane);
 bool lane_paused(const struct lane *lane);
-/* Its breaker is not closed, or it is paused, or told to wait by Retry-After: what is offered now would wait. */
-bool lane_parked(const struct lane *lane, int64_t now_ms);
 /* The end of the pause that a Retry-After asked for, as lane_start last saw it; 0: none. */
 int64_t lane_told_until_ms(const struct lane *lane);
 

@@ -445,7 +445,6 @@ Test(lane, a_retry_after_pauses_the_lane)
 	cr_assert_eq(decision.told_until_ms, NOW + 5000);
 	cr_assert_eq(decision.due_ms, NOW + 5000);
 	cr_assert_eq(lane_told_until_ms(lane), NOW + 5000);
-	cr_assert(lane_parked(lane, NOW) && lane_parked(lane, NOW + 4999) && !lane_parked(lane, NOW + 5000));
 	cr_assert_null(start(NOW + 4999));
 	cr_assert_eq(lane_due_ms(lane, NOW), NOW + 5000);
 	/* a success does not end it, a shorter one does not shorten it, a longer one wins */
@@ -471,7 +470,6 @@ Test(lane, not_every_retry_after_pauses_the_lane)
 	cr_assert_eq(decision.due_ms, NOW + 5000);
 	cr_assert_eq(start(NOW)->row, 2);
 	cr_assert_eq(end_told(started[1], 0, true, NOW).told_until_ms, 0);
-	cr_assert_not(lane_parked(lane, NOW));
 }
 
 Test(lane, an_operator_holds_it_and_lets_it_go)
@@ -480,14 +478,14 @@ Test(lane, an_operator_holds_it_and_lets_it_go)
 		offer(row, NOW, NOW);
 	struct item *item = start(NOW);
 	lane_pause(lane);
-	cr_assert(lane_paused(lane) && lane_parked(lane, NOW));
+	cr_assert(lane_paused(lane));
 	cr_assert_null(start(NOW + HOUR_MS));
 	cr_assert_eq(lane_due_ms(lane, NOW), INT64_MAX);
 	deliver(item, NOW); /* what is under way ends */
 	cr_assert_null(start(NOW));
 	cr_assert_not(lane_busy(lane, NOW));
 	lane_resume(lane);
-	cr_assert_not(lane_paused(lane) || lane_parked(lane, NOW));
+	cr_assert_not(lane_paused(lane));
 	/* of a pause by Retry-After, of an open breaker, of a 410 */
 	end_told(start(NOW), 5000, true, NOW);
 	lane_resume(lane);
@@ -500,11 +498,9 @@ Test(lane, an_operator_holds_it_and_lets_it_go)
 	offer(5, NOW, NOW);
 	cr_assert_null(start(NOW + HOUR_MS));
 	lane_resume(lane);
-	cr_assert(lane_parked(lane, NOW), "half-open");
 	item = start(NOW);
 	cr_assert(item->probe);
 	deliver(item, NOW);
-	cr_assert_not(lane_parked(lane, NOW));
 }
 
 Test(lane, rows_that_were_changed_are_read_again)
