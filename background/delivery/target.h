@@ -44,7 +44,7 @@ enum target_parking { TARGET_TAKING, TARGET_BREAKER, TARGET_TOLD, TARGET_PAUSED 
 enum target_order {
 	ORDER_HOLD = 1 << 0,   /* to be paused or resumed, as `on_hold` says */
 	ORDER_REREAD = 1 << 1, /* rows were taken away behind its back */
-	ORDER_NOTE = 1 << 2,   /* rows were added */
+	ORDER_NOTE = 1 << 2,   /* rows were added, or one was offered and found no room in the inbox */
 };
 
 /* Texts that a worker or an operator sets and others read: by target_say and target_said. */

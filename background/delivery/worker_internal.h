@@ -142,7 +142,7 @@ void token_fetch_abort(struct worker *worker, const struct flight *flight);
 /* Whether nothing of this lane is to begin, because a token is on its way. */
 bool token_fetch_holds(const struct worker *worker, size_t lane);
 
-/* settle.c: the outcome of a settling item. `verdict` NULL: it was never sent. */
+/* settle.c: the outcome of a settling item. */
 struct outcome_note {
 	enum lane_action action;
 	const char *cause;  /* LANE_DEAD */

@@ -106,7 +106,10 @@ int payload_add_text_or_null(struct buf *out, const char *lead, const char *text
 	return buf_error(out);
 }
 
-/* It was written as an object (event.h); what never was one, or has been cut, must not break what is around it. */
+/*
+ * It was written as an object (event.h), so a look at its ends has to do: most of what never was one, or has been cut,
+ * is turned away by them.
+ */
 static bool is_object(const char *data, size_t len)
 {
 	return len >= 2 && data[0] == '{' && data[len - 1] == '}';

@@ -1,5 +1,5 @@
 /*
- * What the JSON that effects send has in common: the event's data read once, times, and the
+ * What the JSON that effects send has in common: the event's data read once, and the
  * plain envelope that every kind speaks in format `json`.
  *
  * What looks into the data makes a tree of it. What passes it on as it is takes its text, which is written as it is to
