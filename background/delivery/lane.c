@@ -342,6 +342,9 @@ int64_t lane_due_ms(const struct lane *lane, int64_t now_ms)
 	int64_t item_ms = lineup_due_ms(&lane->lineup);
 	if (item_ms != INT64_MAX && gate != INT64_MAX)
 		due = most(item_ms, gate);
+	/* it can't begin, but has to be seen to wait; one that is ready is seen */
+	if (gate_parked_until_ms(&lane->gate) > now_ms && !lineup_ready(&lane->lineup))
+		due = least(due, item_ms);
 	if (lineup_has_suspect(&lane->lineup) && gate > now_ms)
 		due = least(due, gate);
 	for (int class = 0; class < OUTBOX_CLASSES; class ++) {

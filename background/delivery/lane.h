@@ -143,7 +143,8 @@ int64_t lane_told_until_ms(const struct lane *lane);
 
 /*
  * When lane_start or a refill may next find something to do; INT64_MAX: not by time alone. A suspect counts while the
- * lane itself keeps it waiting, not while it only waits to be alone.
+ * lane itself keeps it waiting, not while it only waits to be alone. Where nothing may begin, because the lane is paused
+ * or its breaker open, and nothing is ready, the first item that becomes so counts: lane_start notes that it is due.
  */
 int64_t lane_due_ms(const struct lane *lane, int64_t now_ms);
 
@@ -152,7 +153,7 @@ struct item *lane_take(struct lane *lane);
 
 /* Whether something is under way, or ready and may begin: what a drain waits for. Suspects stay for the next start. */
 bool lane_busy(struct lane *lane, int64_t now_ms);
-/* When the longest-waiting due item became due; 0: none waits. */
+/* When the longest-waiting due item became due, as lane_start last saw it; 0: none waits. */
 int64_t lane_oldest_due_ms(const struct lane *lane);
 
 size_t lane_in_flight(const struct lane *lane);

@@ -116,6 +116,27 @@ Test(delivery_operate, a_410_lasts_until_it_is_resumed)
 	finish();
 }
 
+/* What is tried again becomes due without anything else that happens. */
+Test(delivery_operate, what_becomes_due_while_its_target_is_paused_is_seen)
+{
+	struct peer_step fail[] = {{.status = 500}};
+	struct delivery_row row;
+	char id[ID_SIZE];
+
+	begin(fail, 1, "{'retry':{'first':'500ms','cap':'500ms'}}");
+	cr_assert_eq(delivery_scene_event(&scene, id), 0);
+	cr_assert(peer_wait(peer, 1, DELIVERY_WAIT_MS));
+	cr_assert_eq(pool_pause(scene.pool, "bus", "the receiver moves house"), 0);
+	await_paused(true);
+	for (int i = 0; i < DELIVERY_WAIT_MS && (view().oldest_due_ms == 0 || view().in_flight > 0); i++)
+		harness_sleep_ms(1);
+	row = delivery_scene_row(&scene, id, "bus");
+	cr_assert_eq(view().oldest_due_ms, row.due_ms);
+	cr_assert_str_eq(row.state, "pending");
+	delivery_row_release(&row);
+	finish();
+}
+
 /* An open breaker need not be waited for by somebody who knows that the target is well again. */
 Test(delivery_operate, resuming_probes_at_once)
 {

@@ -846,6 +846,29 @@ Test(lane, oldest_due)
 	cr_assert_eq(lane_oldest_due_ms(lane), 0);
 }
 
+/* Else nobody would see that it waits: nothing else happens to a lane that is paused. */
+Test(lane, what_becomes_due_while_nothing_may_begin_is_seen)
+{
+	offer_again(1, NOW + 100, NOW);
+	offer_again(2, NOW + 200, NOW);
+	lane_pause(lane);
+	cr_assert_eq(lane_due_ms(lane, NOW), NOW + 100);
+	cr_assert_eq(lane_due_ms(lane, NOW + 101), NOW + 100, "until it has been looked at");
+	cr_assert_null(start(NOW + 101));
+	cr_assert_eq(lane_oldest_due_ms(lane), NOW + 100);
+	cr_assert_eq(lane_due_ms(lane, NOW + 101), INT64_MAX, "that others wait, too, is no news");
+	lane_resume(lane);
+	deliver(start(NOW + 101), NOW + 101);
+	cr_assert_eq(lane_oldest_due_ms(lane), 0);
+	/* the same with a pause that ends by itself, after the second is due */
+	offer(3, NOW, NOW);
+	end_told(start(NOW + 101), 1000, true, NOW + 101);
+	cr_assert_eq(lane_due_ms(lane, NOW + 101), NOW + 200);
+	cr_assert_null(start(NOW + 200));
+	cr_assert_eq(lane_oldest_due_ms(lane), NOW + 200);
+	cr_assert_eq(lane_due_ms(lane, NOW + 200), NOW + 1101);
+}
+
 Test(lane, a_drain_takes_everything_that_is_not_under_way)
 {
 	int taken = 0;
