@@ -114,8 +114,11 @@ static int add_bodies(const struct effect_config *config, const struct effect_in
 	if (!shelved.shelf)
 		shelved.shelf = &own;
 	err = add_text(config, &shelved, data, bodies, request, ret_why);
-	if (!err)
-		err = add_html(config, &shelved, bodies, request, ret_why);
+	err = err ? err : add_html(config, &shelved, bodies, request, ret_why);
+	if (err) { /* a file may have been about to be replaced: at most this mail may suffer */
+		shelf_forget(shelved.shelf, input->event->type, text_suffix);
+		shelf_forget(shelved.shelf, input->event->type, html_suffix);
+	}
 	shelf_release(&own);
 	return err;
 }

@@ -1,7 +1,8 @@
 /*
  * What tells that a file is another one is its number, its size and the time of its last change (ctime, which copying
  * with the times of the original does not set back). That time is only as fine as the kernel's clock, so that a file
- * which was changed just before it was read may change again and show the same: it is read anew at the next look.
+ * which was changed just before it was read may change again and show the same. It may also have been read while it was
+ * written, in part or empty. So until a while after its last change it is read each time that it is asked for.
  */
 #include "background/effects/shelf.h"
 
@@ -24,7 +25,7 @@ struct stamp {
 struct shelved {
 	int64_t looked_ms;
 	struct stamp stamp; /* as it was before the text was read */
-	bool fresh;	    /* the stamp may stay the same whatever happens to the file */
+	bool fresh;	    /* to be read anew at once: it may be half written, or change and keep its stamp */
 	char *text;	    /* NULL: there is no such file */
 	char name[];	    /* <event type><suffix> */
 };
@@ -76,6 +77,7 @@ static int64_t changed_ms(const struct stamp *stamp)
 static int read_anew(struct shelved *file, const char *folder, const char *event_type, const char *suffix,
 	const struct stamp *stamp, int64_t now_ms)
 {
+	const bool was_there = file->text != NULL;
 	int err;
 
 	free(file->text);
@@ -84,6 +86,8 @@ static int read_anew(struct shelved *file, const char *folder, const char *event
 	file->looked_ms = now_ms;
 	file->fresh = changed_ms(stamp) + LIMIT_SHELF_MS > now_ms;
 	err = template_read(folder, event_type, suffix, &file->text);
+	if (was_there && !file->text) /* perhaps to come back in a moment */
+		file->fresh = true;
 	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
@@ -93,7 +97,7 @@ static int look_again(
 	struct stamp stamp;
 
 	/* a clock that was set back makes for one more look */
-	if (now_ms >= file->looked_ms && now_ms - file->looked_ms < LIMIT_SHELF_MS)
+	if (!file->fresh && now_ms >= file->looked_ms && now_ms - file->looked_ms < LIMIT_SHELF_MS)
 		return 0;
 	look(folder, event_type, suffix, &stamp);
 	if (file->fresh || !same(&stamp, &file->stamp))
@@ -127,6 +131,12 @@ static void put(struct shelf *shelf, struct shelved *file)
 	shelved_free(shelf->files[shelf->next]);
 	shelf->files[shelf->next] = file;
 	shelf->next = (shelf->next + 1) % LIMIT_SHELF;
+}
+
+static void take_off(struct shelf *shelf, size_t place)
+{
+	shelved_free(shelf->files[place]);
+	shelf->files[place] = shelf->files[--shelf->count];
 }
 
 static int add(struct shelf *shelf, const char *folder, const char *event_type, const char *suffix, int64_t now_ms,
@@ -172,13 +182,19 @@ int shelf_get(struct shelf *shelf, const char *folder, const char *event_type, c
 	} else {
 		file = shelf->files[place];
 		err = look_again(file, folder, event_type, suffix, now_ms);
-		if (err) {
-			shelved_free(file);
-			shelf->files[place] = shelf->files[--shelf->count];
-		}
+		if (err)
+			take_off(shelf, place);
 	}
 	if (err)
 		return err;
 	*ret_text = file->text;
 	return file->text ? 0 : ERR_NOT_FOUND;
+}
+
+void shelf_forget(struct shelf *shelf, const char *event_type, const char *suffix)
+{
+	const size_t place = place_of(shelf, event_type, suffix);
+
+	if (place < shelf->count)
+		take_off(shelf, place);
 }

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "background/effects/effect.h"
 #include "background/effects/mail.h"
+#include "background/effects/shelf.h"
+#include "config/clock.h"
 #include "tests/support/scratch.h"
 
 #define ID "01ARZ3NDEKTSV4RRFFQ69G5FAV-email"
@@ -18,6 +21,8 @@ static const char *why;
 static char *on[] = {"user.login"};
 static char *to[2];
 static const char *recipient; /* of the row */
+static struct shelf *shelf;
+static int64_t now_ms;
 
 static void set_to(const char *address)
 {
@@ -53,6 +58,8 @@ static void setup(void)
 	request_init(&request);
 	why = NULL;
 	recipient = NULL;
+	shelf = NULL;
+	now_ms = 1767323099999;
 }
 
 static void teardown(void)
@@ -71,7 +78,8 @@ static int build(const char *username, const char *email)
 	struct event *event = event_new(
 		"01ARZ3NDEKTSV4RRFFQ69G5FAV", "user.login", "01BX5ZZKBKACTAV9WEVGEMMVRZ", text, 7, "", 1767323045678);
 	int err = effect_build(&config,
-		&(struct effect_input){.event = event, .id = ID, .recipient = recipient, .now_ms = 1767323099999},
+		&(struct effect_input){
+			.event = event, .id = ID, .recipient = recipient, .shelf = shelf, .now_ms = now_ms},
 		&request, &why);
 
 	event_unref(event);
@@ -364,6 +372,39 @@ Test(email, without_a_template_it_is_unbuildable)
 	cr_assert_eq(remove(path), 0);
 	cr_assert_eq(build("alice", "alice@example.net"), ERR_INVALID);
 	cr_assert_str_eq(why, "there is no template for this type of event");
+}
+
+static void rebuild(int expected)
+{
+	request_release(&request);
+	why = NULL;
+	cr_assert_eq(build("alice", "alice@example.net"), expected);
+}
+
+/* While templates are replaced a mail may find none, or half of one; the next must not for that reason. */
+Test(email, what_one_mail_could_not_use_is_read_anew_for_the_next)
+{
+	const char *good = "Subject: Hello\n\nText\n";
+	char path[512];
+	struct shelf own;
+
+	snprintf(path, sizeof path, "%s/user.login.txt", scratch.folder);
+	shelf_init(&own);
+	shelf = &own;
+	now_ms = clock_wall_ms() + 2 * LIMIT_SHELF_MS; /* no file has just changed */
+	cr_assert_eq(unlink(path), 0);
+	rebuild(ERR_INVALID);
+	write_template("user.login.txt", "");
+	rebuild(ERR_INVALID);
+	write_template("user.login.txt", good);
+	rebuild(0);
+	write_template("user.login.html", "<p>{{none.such}}</p>");
+	now_ms += LIMIT_SHELF_MS;
+	rebuild(ERR_INVALID);
+	write_template("user.login.html", "<p>");
+	rebuild(0);
+	cr_assert_str_eq(request.html.data, "<p>");
+	shelf_release(&own);
 }
 
 Test(email, the_template_begins_with_a_subject)

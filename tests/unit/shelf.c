@@ -63,6 +63,7 @@ static const char *got(const char *event_type)
 Test(shelf, a_file_is_read_once_until_it_is_time_to_look)
 {
 	write_file("a.txt", "one");
+	now_ms += 2 * LIMIT_SHELF_MS;
 	cr_assert_str_eq(got("a"), "one");
 	cr_assert_eq(unlink(path_of("a.txt")), 0);
 	now_ms += LIMIT_SHELF_MS - 1;
@@ -102,6 +103,46 @@ Test(shelf, a_file_that_had_just_changed_is_read_once_more)
 	}
 }
 
+/* As by cp, which empties a file before it writes it. */
+Test(shelf, a_file_that_is_being_written_is_read_each_time)
+{
+	write_file("a.txt", "");
+	now_ms = clock_wall_ms();
+	cr_assert_str_eq(got("a"), "");
+	write_file("a.txt", "Subj");
+	cr_assert_str_eq(got("a"), "Subj");
+	write_file("a.txt", "Subject");
+	cr_assert_str_eq(got("a"), "Subject");
+}
+
+/* As by git, which removes a file before it writes the new one. */
+Test(shelf, a_file_that_has_just_gone_is_looked_for_once_more)
+{
+	write_file("a.html", "one");
+	now_ms += 2 * LIMIT_SHELF_MS;
+	cr_assert_eq(get("a", ".html"), 0);
+	cr_assert_eq(unlink(path_of("a.html")), 0);
+	now_ms += LIMIT_SHELF_MS;
+	cr_assert_eq(get("a", ".html"), ERR_NOT_FOUND);
+	write_file("a.html", "another");
+	cr_assert_eq(get("a", ".html"), 0);
+	cr_assert_str_eq(text, "another");
+}
+
+Test(shelf, what_is_forgotten_is_read_anew)
+{
+	cr_assert_eq(get("a", ".txt"), ERR_NOT_FOUND);
+	write_file("a.txt", "one");
+	cr_assert_eq(get("a", ".txt"), ERR_NOT_FOUND);
+	shelf_forget(&shelf, "a", ".txt");
+	cr_assert_str_eq(got("a"), "one");
+	now_ms += 2 * LIMIT_SHELF_MS;
+	cr_assert_str_eq(got("a"), "one");
+	mark();
+	shelf_forget(&shelf, "a", ".html");
+	cr_assert_str_eq(got("a"), "Xne");
+}
+
 Test(shelf, a_corrected_file_is_read_when_it_is_looked_at)
 {
 	char to[512];
@@ -123,6 +164,7 @@ Test(shelf, a_corrected_file_is_read_when_it_is_looked_at)
 Test(shelf, a_clock_that_is_set_back_hides_no_change)
 {
 	write_file("a.txt", "one");
+	now_ms += 2 * LIMIT_SHELF_MS;
 	cr_assert_str_eq(got("a"), "one");
 	write_file("a.txt", "another");
 	now_ms -= 3600 * 1000;
