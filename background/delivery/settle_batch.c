@@ -64,15 +64,22 @@ static struct settle_batch *batch_new(struct settle_line *line)
 	return batch;
 }
 
-/* Under the lock. A new one is to be posted by the caller, behind it. */
-static struct settle_batch *open_batch(struct settle_line *line, struct settle_batch **ret_unposted)
+/*
+ * Locks, in any case. Memory is asked for outside the lock, which the committer needs within a transaction: the worker
+ * alone opens a batch, so that none is open afterwards either. A new one is to be posted by the caller, behind the lock.
+ */
+static struct settle_batch *lock_open(struct settle_line *line, struct settle_batch **ret_unposted)
 {
+	pthread_mutex_lock(&line->lock);
 	if (line->open != NULL)
 		return line->open;
-	line->open = batch_new(line);
-	if (line->open != NULL)
-		*ret_unposted = line->open;
-	return line->open;
+	pthread_mutex_unlock(&line->lock);
+	struct settle_batch *batch = batch_new(line);
+	if (batch != NULL)
+		*ret_unposted = batch;
+	pthread_mutex_lock(&line->lock);
+	line->open = batch;
+	return batch;
 }
 
 /* Under the lock. */
@@ -92,11 +99,13 @@ static void drop_mark(struct settle_batch *batch, const struct settlement *settl
 		}
 }
 
-static void append(struct settle_batch *batch, struct item *item, const struct settlement *settlement)
+/* Under the lock. Takes over `reply`. */
+static void append(struct settle_batch *batch, struct item *item, const struct settlement *settlement,
+	const char reason[LIMIT_REASON], char *reply)
 {
 	size_t i = batch->count++;
-	(void)snprintf(batch->reasons[i], LIMIT_REASON, "%s", settlement->reason);
-	batch->replies[i] = settlement->reply != NULL ? strdup(settlement->reply) : NULL;
+	memcpy(batch->reasons[i], reason, strlen(reason) + 1);
+	batch->replies[i] = reply;
 	batch->items[i] = item;
 	batch->settlements[i] = *settlement;
 	batch->settlements[i].reason = batch->reasons[i];
@@ -108,21 +117,24 @@ static void append(struct settle_batch *batch, struct item *item, const struct s
 int settle_line_add(struct settle_line *line, struct item *item, const struct settlement *settlement,
 	struct settle_batch **ret_unposted)
 {
-	pthread_mutex_lock(&line->lock);
-	struct settle_batch *batch = open_batch(line, ret_unposted);
+	char reason[LIMIT_REASON], *reply = settlement->reply != NULL ? strdup(settlement->reply) : NULL;
+	(void)snprintf(reason, sizeof(reason), "%s", settlement->reason);
+	struct settle_batch *batch = lock_open(line, ret_unposted);
 	if (batch != NULL) {
 		line->awaited += batch->count == 0;
-		append(batch, item, settlement);
+		append(batch, item, settlement, reason, reply);
 		close_if_full(line);
 	}
 	pthread_mutex_unlock(&line->lock);
-	return batch != NULL ? 0 : ERR_MEMORY;
+	if (batch != NULL)
+		return 0;
+	free(reply);
+	return ERR_MEMORY;
 }
 
 void settle_line_mark(struct settle_line *line, const struct started *started, struct settle_batch **ret_unposted)
 {
-	pthread_mutex_lock(&line->lock);
-	struct settle_batch *batch = open_batch(line, ret_unposted);
+	struct settle_batch *batch = lock_open(line, ret_unposted);
 	if (batch != NULL) {
 		batch->begun[batch->begun_count++] = *started;
 		close_if_full(line);

@@ -52,7 +52,9 @@ void settle_line_release(struct settle_line *line);
 
 /*
  * An item's outcome; its texts are copied, but for the log and the effect's name, which live as long as the item.
- * ERR_MEMORY: not taken. `ret_unposted`: a batch with this in it that is to be posted now; else untouched.
+ * ERR_MEMORY: not taken, and a mark of that attempt stands as it is: the effect is tried again, at least once as ever.
+ * A reply that finds no memory is left out. `ret_unposted`: a batch with this in it that is to be posted now; else
+ * untouched.
  */
 int settle_line_add(struct settle_line *line, struct item *item, const struct settlement *settlement,
 	struct settle_batch **ret_unposted) MUST_CHECK;
