@@ -98,7 +98,7 @@ int worker_add_target(struct worker *worker, struct target *target)
 		if (worker->couriers[target->lane] == NULL)
 			return ERR_MEMORY;
 	}
-	int err = keep_connections(worker, target);
+	int err = target->kind->mail ? 0 : keep_connections(worker, target); /* a courier keeps its own */
 	return err != 0 ? err : token_fetch_new(worker, target);
 }
 
