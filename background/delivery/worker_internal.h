@@ -57,7 +57,7 @@ struct worker {
 	atomic_bool ordered;		  /* some target may have orders */
 	struct settle_line settle_line;	  /* also the committer's */
 	struct counter *connections_new, *connections_reused, *stale_settlements;
-	atomic_bool hears_at_once; /* somebody waits for outcomes to be durable; the thread says it before each sleep */
+	atomic_bool hears_at_once; /* somebody waits for outcomes to be durable; taken back before a sleep only */
 
 	/* the thread's own */
 	struct db *reader;
