@@ -13,12 +13,42 @@ enum {
 	IDLE_FLIGHTS = 512,    /* handles that a worker keeps for reuse, each for its lane; one holds 8 KiB */
 };
 
+static struct flight *idle_remove(struct worker *worker, size_t lane)
+{
+	struct flight *flight = worker->idle[lane];
+	worker->idle[lane] = flight->next;
+	worker->idle_counts[lane]--;
+	worker->idle_count--;
+	return flight;
+}
+
+static void idle_free(struct worker *worker, size_t lane)
+{
+	struct flight *flight = idle_remove(worker, lane);
+	transfer_free(flight->transfer);
+	free(flight);
+}
+
+/* One too many is one of the lane that has most: else the burst of one lane would leave no room for any other's. */
+static void idle_add(struct worker *worker, struct flight *flight)
+{
+	flight->next = worker->idle[flight->lane];
+	worker->idle[flight->lane] = flight;
+	worker->idle_counts[flight->lane]++;
+	if (++worker->idle_count <= IDLE_FLIGHTS)
+		return;
+	size_t most = flight->lane;
+	for (size_t i = 0; i < worker->lane_count; i++)
+		if (worker->idle_counts[i] > worker->idle_counts[most])
+			most = i;
+	idle_free(worker, most);
+}
+
 static struct flight *flight_take(struct worker *worker, const struct target *target)
 {
-	struct flight *flight = worker->idle[target->lane];
-	if (flight != NULL) {
-		worker->idle[target->lane] = flight->next;
-		worker->idle_count--;
+	struct flight *flight;
+	if (worker->idle[target->lane] != NULL) {
+		flight = idle_remove(worker, target->lane);
 	} else {
 		flight = calloc(1, sizeof(*flight));
 		if (flight == NULL)
@@ -52,27 +82,15 @@ static void flight_put(struct worker *worker, struct flight *flight)
 
 	transfer_clear(flight->transfer);
 	flight->item = NULL;
-	if (worker->idle_count >= IDLE_FLIGHTS) {
-		transfer_free(flight->transfer);
-		free(flight);
-		return;
-	}
-	flight->next = worker->idle[flight->lane];
-	worker->idle[flight->lane] = flight;
-	worker->idle_count++;
+	idle_add(worker, flight);
 }
 
 void flights_release(struct worker *worker)
 {
 	assert(worker->flights == NULL);
 	for (size_t i = 0; i < worker->lane_count; i++)
-		while (worker->idle[i] != NULL) {
-			struct flight *flight = worker->idle[i];
-			worker->idle[i] = flight->next;
-			transfer_free(flight->transfer);
-			free(flight);
-		}
-	worker->idle_count = 0;
+		while (worker->idle[i] != NULL)
+			idle_free(worker, i);
 }
 
 /* Its attempt is over, or never began: others may have their turn. */

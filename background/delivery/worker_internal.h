@@ -68,8 +68,10 @@ struct worker {
 	struct couriers *couriers[LIMIT_TARGETS];  /* NULL: not a lane of mails */
 	struct flight *flights;			   /* under way */
 	struct inline_wait *waits;		   /* request threads that wait, each for its item */
-	struct idle_flights idle_http, idle_mail;
-	struct settle_batch *failed; /* to be posted again at retry_us */
+	long connections_kept;
+	struct flight *idle[LIMIT_TARGETS];	       /* to be used again, by lane, linked by next */
+	size_t idle_counts[LIMIT_TARGETS], idle_count; /* by lane, and all together */
+	struct settle_batch *failed;		       /* to be posted again at retry_us */
 	int64_t retry_us;
 	struct resolvers resolvers;
 	uint64_t touched;		     /* lanes in which something has happened, a bit each */
