@@ -150,20 +150,18 @@
 #define LIMIT_CLI_SETTINGS     100	  /* --set on one command line; more is bad usage */
 
 /* delivery */
-#define LIMIT_LANE_WINDOW     1024  /* durable effects that one lane holds in memory; the rest wait on disk */
-#define LIMIT_CRASHES	      2	    /* an effect that was in flight at so many crashes is sent alone and last */
-#define LIMIT_SUSPECT_MS      60000 /* by which a suspect has its turn, though others must pause for it */
-#define LIMIT_LANE_MEMORY     10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
-#define LIMIT_WORKERS	      64
-#define LIMIT_INBOX_OFFERS    4096 /* offers that wait for one worker; further ones are read from disk */
-#define LIMIT_REACTOR_EVENTS  64   /* sockets that a worker looks at in one turn; the rest come in its next */
-#define LIMIT_SETTLE_FEW      16 /* outcomes that are durable and for which, if there are fewer, a worker is not woken */
-#define LIMIT_SETTLE_HEARD_MS 20 /* after which it looks for them by itself */
-#define LIMIT_SETTLE_BATCH    64 /* outcomes, and attempts begun, that a worker gives the committer as one job */
-#define LIMIT_TURN_ATTEMPTS   64 /* attempts of one lane that begin in one turn of its worker; the rest in the next */
-#define LIMIT_COURIERS	      64 /* mails that one lane sends at once; further ones wait for a thread */
-#define LIMIT_LOW_SPEED_S     30 /* a transfer that moves no byte for so long is ended, whatever its timeout */
-#define LIMIT_RESOLVERS	      32 /* look-ups of one worker that were given up and may still go on */
+#define LIMIT_LANE_WINDOW    1024  /* durable effects that one lane holds in memory; the rest wait on disk */
+#define LIMIT_CRASHES	     2	   /* an effect that was in flight at so many crashes is sent alone and last */
+#define LIMIT_SUSPECT_MS     60000 /* by which a suspect has its turn, though others must pause for it */
+#define LIMIT_LANE_MEMORY    10000 /* fire-and-forget effects that one lane holds, whatever max_pending says */
+#define LIMIT_WORKERS	     64
+#define LIMIT_INBOX_OFFERS   4096 /* offers that wait for one worker; further ones are read from disk */
+#define LIMIT_REACTOR_EVENTS 64	  /* sockets that a worker looks at in one turn; the rest come in its next */
+#define LIMIT_SETTLE_BATCH   64	  /* outcomes, and attempts begun, that a worker gives the committer as one job */
+#define LIMIT_TURN_ATTEMPTS  64	  /* attempts of one lane that begin in one turn of its worker; the rest in the next */
+#define LIMIT_COURIERS	     64	  /* mails that one lane sends at once; further ones wait for a thread */
+#define LIMIT_LOW_SPEED_S    30	  /* a transfer that moves no byte for so long is ended, whatever its timeout */
+#define LIMIT_RESOLVERS	     32	  /* look-ups of one worker that were given up and may still go on */
 #define LIMIT_RESOLVER_MS                                                                                              \
 	30000 /* by which the system's resolver has given up, too: 2 tries of 5 s at 3 servers (resolv.conf(5)) */
 #define LIMIT_REPLY	    (64 << 10)	/* bytes of a reply's body and headers; more ends the transfer */

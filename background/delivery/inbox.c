@@ -1,7 +1,5 @@
 #include "background/delivery/inbox.h"
 
-#include <assert.h>
-
 #include "config/clock.h"
 #include "config/limits.h"
 
@@ -17,24 +15,18 @@ void inbox_release(struct inbox *inbox)
 	pthread_mutex_destroy(&inbox->lock);
 }
 
-/* The caller holds the lock, as it does for put. */
-static void append(struct inbox *inbox, struct message *message)
+/* The caller holds the lock. */
+static int put(struct inbox *inbox, struct message *message)
 {
-	if (inbox->first == NULL)
-		inbox->waiting_since_us = clock_mono_us();
+	bool was_empty = inbox->first == NULL;
+	if (inbox->closed && message->kind != MESSAGE_SETTLED)
+		return ERR_CLOSED;
 	message->next = NULL;
 	*inbox->last = message;
 	inbox->last = &message->next;
-}
-
-static int put(struct inbox *inbox, struct message *message)
-{
-	const bool call = !inbox->called;
-	if (inbox->closed && message->kind != MESSAGE_SETTLED)
-		return ERR_CLOSED;
-	append(inbox, message);
-	inbox->called = true;
-	return call;
+	if (was_empty)
+		inbox->waiting_since_us = clock_mono_us();
+	return was_empty;
 }
 
 int inbox_put(struct inbox *inbox, struct message *message)
@@ -43,14 +35,6 @@ int inbox_put(struct inbox *inbox, struct message *message)
 	int result = put(inbox, message);
 	pthread_mutex_unlock(&inbox->lock);
 	return result;
-}
-
-void inbox_put_quietly(struct inbox *inbox, struct message *message)
-{
-	assert(message->kind == MESSAGE_SETTLED);
-	pthread_mutex_lock(&inbox->lock);
-	append(inbox, message);
-	pthread_mutex_unlock(&inbox->lock);
 }
 
 int inbox_put_offer(struct inbox *inbox, struct message *message, bool refusable)
@@ -72,7 +56,6 @@ static struct message *take(struct inbox *inbox, bool close)
 	inbox->first = NULL;
 	inbox->last = &inbox->first;
 	inbox->offers = 0;
-	inbox->called = false;
 	inbox->waiting_since_us = 0;
 	inbox->closed = inbox->closed || close;
 	pthread_mutex_unlock(&inbox->lock);

@@ -2,7 +2,7 @@
  * A worker's inbox: many threads put messages in, one takes them all out.
  *
  * Messages are links inside what they announce, so that putting one in never allocates. Only the first
- * message since the worker last looked wakes it, and one that is put in quietly does not.
+ * message into an empty inbox wakes the worker.
  */
 #ifndef TOKENFIRST_BACKGROUND_DELIVERY_INBOX_H
 #define TOKENFIRST_BACKGROUND_DELIVERY_INBOX_H
@@ -31,7 +31,6 @@ struct inbox {
 	pthread_mutex_t lock; /* guards all below */
 	struct message *first, **last;
 	size_t offers;
-	bool called; /* the owner is to be woken for what is in it, or has been */
 	bool closed;
 	int64_t waiting_since_us; /* 0: empty */
 };
@@ -39,10 +38,8 @@ struct inbox {
 void inbox_init(struct inbox *inbox);
 void inbox_release(struct inbox *inbox);
 
-/* 1: wake its owner. 0: no need. ERR_CLOSED: not taken (what is settled always is). */
+/* 1: the inbox was empty, wake its owner. 0: no need. ERR_CLOSED: not taken (what is settled always is). */
 int inbox_put(struct inbox *inbox, struct message *message) MUST_CHECK;
-/* A message that is settled, for which nobody is woken: its owner looks in time by itself. */
-void inbox_put_quietly(struct inbox *inbox, struct message *message);
 /* An offer that may be turned away at LIMIT_INBOX_OFFERS: as inbox_put, or ERR_LIMIT. */
 int inbox_put_offer(struct inbox *inbox, struct message *message, bool refusable) MUST_CHECK;
 /* All of them, oldest first; NULL: none. */

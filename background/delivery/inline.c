@@ -43,7 +43,6 @@ static void wait_begin(struct worker *worker, struct inline_wait *wait, struct i
 	if (wait->next != NULL)
 		wait->next->previous = wait;
 	worker->waits = wait;
-	atomic_store(&worker->hears_at_once, true); /* this turn may be long */
 }
 
 /* With what is known of it. */

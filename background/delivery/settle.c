@@ -264,14 +264,9 @@ void settle_retry(struct worker *worker, int64_t now_us)
 	}
 }
 
-bool settle_awaited(const struct worker *worker)
-{
-	return worker->settle_line.awaited > 0;
-}
-
 bool settle_busy(const struct worker *worker)
 {
-	return worker->failed != NULL || settle_awaited(worker);
+	return worker->failed != NULL || worker->settle_line.awaited > 0;
 }
 
 void settle_release(struct worker *worker)

@@ -18,16 +18,11 @@
  */
 enum { TURN_US = 20000, NICER = 10 };
 
-/*
- * On the committer's thread. What is durable only has to be struck off: few outcomes are no reason to wake, and are found at
- * the next turn, or a little later (sleep_ms). Many are, for they may be what keeps the window full.
- */
+/* On the committer's thread. */
 static void settled(void *arg, struct settle_batch *batch)
 {
 	struct worker *worker = arg;
-	if (batch->count < LIMIT_SETTLE_FEW && !atomic_load(&worker->hears_at_once))
-		inbox_put_quietly(&worker->inbox, &batch->message);
-	else if (inbox_put(&worker->inbox, &batch->message) == 1)
+	if (inbox_put(&worker->inbox, &batch->message) == 1)
 		worker_wake(worker);
 }
 
@@ -205,8 +200,6 @@ static int64_t sleep_ms(struct worker *worker, int64_t now_ms, int64_t now_us)
 	int64_t waits_end_us = atomic_load(&worker->waits_end_us);
 	if (worker->waits != NULL && waits_end_us != INT64_MAX && (waits_end_us - now_us) / 1000 + 1 < ms)
 		ms = (waits_end_us - now_us) / 1000 + 1;
-	if (settle_awaited(worker) && LIMIT_SETTLE_HEARD_MS < ms)
-		ms = LIMIT_SETTLE_HEARD_MS;
 	if (atomic_load(&worker->draining)) {
 		int64_t left = (break_off_us(worker) - now_us) / 1000 + 1;
 		ms = left < ms ? left : ms;
@@ -312,7 +305,6 @@ static void *worker_main(void *arg)
 		pump_show(worker, now_ms);
 		if (drained(worker, now_ms, now_us))
 			break;
-		atomic_store(&worker->hears_at_once, worker->waits != NULL || atomic_load(&worker->draining));
 		reactor_sleep(worker->reactor, sleep_ms(worker, now_ms, now_us));
 	}
 	/* the last mails to come back may have been delivered */

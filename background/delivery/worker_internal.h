@@ -57,7 +57,6 @@ struct worker {
 	atomic_bool ordered;		  /* some target may have orders */
 	struct settle_line settle_line;	  /* also the committer's */
 	struct counter *connections_new, *connections_reused, *stale_settlements;
-	atomic_bool hears_at_once; /* somebody waits for outcomes to be durable; taken back before a sleep only */
 
 	/* the thread's own */
 	struct db *reader;
@@ -171,8 +170,6 @@ void settle_dropped(struct worker *worker, struct item *item, const char *reason
 void settle_retry(struct worker *worker, int64_t now_us);
 /* Whether outcomes are on their way to be durable. */
 bool settle_busy(const struct worker *worker);
-/* Whether some are with the committer: what was written of them is to be heard of. */
-bool settle_awaited(const struct worker *worker);
 /* A batch came back: durable, or not. */
 void settle_done(struct worker *worker, struct settle_batch *batch, int64_t now_us);
 void settle_release(struct worker *worker);
