@@ -52,7 +52,7 @@ LIBRARY := $(BUILD)/libtokenfirst.a
 PROGRAM := $(BUILD)/tokenfirst
 
 # tests/support: programs of their own (sinks, load generator), libraries to be preloaded, and a library for the tests
-SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi raw_handoff planted seed_outbox
+SUPPORT_PROGRAMS := http_sink smtp_sink open_loop hash_rate raw_multi raw_handoff planted seed_outbox seed_users
 SUPPORT_PRELOADS := clock_shift fail_alloc ticking
 SUPPORT_SOURCES  := $(filter-out $(SUPPORT_PROGRAMS:%=tests/support/%.c) $(SUPPORT_PRELOADS:%=tests/support/%.c), \
                       $(wildcard tests/support/*.c))
@@ -64,7 +64,8 @@ RACE_TESTS       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/race/*.c))
 # libFuzzer comes with clang: built by scripts/fuzz alone, with SANITIZE=fuzzer-no-link,address,undefined
 FUZZ_TARGETS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all deps tests support fuzz-targets run test crash fuzz lint format check-asan check-tsan check-valgrind bench bench-survival install clean help
+.PHONY: all deps tests support fuzz-targets run test crash fuzz lint format check-asan check-tsan check-valgrind budget \
+        bench bench-survival install clean help
 .SECONDARY:
 
 all: $(PROGRAM)
@@ -77,6 +78,7 @@ help:
 	@echo "make fuzz       every fuzz target for FUZZ_SECONDS (600), as many at once as there are cores"
 	@echo "make lint       formatting, static analysis, floors, banned calls"
 	@echo "make check-asan | check-tsan | check-valgrind   the tests under each tool"
+	@echo "make budget     instructions and allocations of requests and effects, against their budgets; UPDATE=1 writes them"
 	@echo "make bench      the benchmarks, against programs of others: under 20 minutes; QUICK=1 for a run under 2"
 	@echo "make bench-survival   what failure costs: half an hour; QUICK=1 likewise"
 	@echo "make install    to \$$(DESTDIR)\$$(PREFIX)"
@@ -160,6 +162,10 @@ lint: deps
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
+
+budget: deps
+	@$(MAKE) --no-print-directory all support
+	@BUILD=$(BUILD) scripts/budget/run $(if $(UPDATE),--update)
 
 # what it is compared with is installed for it alone
 bench:

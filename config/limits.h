@@ -70,7 +70,8 @@
 #define LIMIT_ACCESS_LOCKS	  64   /* that the cache's places share */
 #define LIMIT_ACCESS_ANSWER	  1024 /* bytes of an answer that is kept with a token; longer ones are made anew */
 #define LIMIT_INTROSPECT_AT_ONCE  8192 /* bytes of a body that a loop's thread reads; larger ones are a crew's */
-#define LIMIT_TOKEN_SKEW_S	  60   /* seconds by which a token may have been issued in our future */
+#define LIMIT_TOKEN_ANSWER	  (8 << 10) /* bytes of an answer that hands tokens over */
+#define LIMIT_TOKEN_SKEW_S	  60	    /* seconds by which a token may have been issued in our future */
 #define LIMIT_HASH_MEMORY_KIB                                                                                          \
 	(1 << 20) /* a stored hash that asks for more, and for more than is configured, never matches */
 #define LIMIT_HASH_PASSES  20
@@ -125,6 +126,8 @@
 #define LIMIT_DB_BUSY_MS	  250	/* wait for a lock of another process before an operation fails as busy */
 #define LIMIT_DB_WAL		  (16 << 20) /* bytes that the write-ahead log is cut back to once it has been copied */
 #define LIMIT_DB_CHECKPOINT_PAGES 1000 /* pages in the write-ahead log that make a commit copy them into the database */
+#define LIMIT_CHANGES_ROWS	  65536 /* numbers that rows share, to tell which have changed; 512 KiB */
+#define LIMIT_CHANGES_NOTED	  8192 /* changed rows of one transaction that are told apart; beyond, all have changed */
 #define LIMIT_SLACK                                                                                                    \
 	(16 << 20) /* bytes by which memory has grown, and bytes unused, for a round of the janitor to give them back */
 #define LIMIT_COMMIT_COMPANY_MS 20   /* a job that nobody waits for waits that long for others to share its sync */

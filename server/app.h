@@ -34,6 +34,7 @@ struct app {
 	struct throttle *throttle;
 	struct keys *keys;
 	struct access_cache *access_cache;
+	struct token_issuer issuer;
 	struct link_maker links;
 	char *openapi; /* the document, rendered */
 	struct pages pages;

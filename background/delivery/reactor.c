@@ -26,9 +26,8 @@
 #include "config/limits.h"
 
 enum {
-	CONNECTIONS_KEPT = 256, /* idle connections that a reactor keeps open, over all targets */
-	SOCKETS_FIRST = 256,	/* descriptors below which all are noted without more memory */
-	BLIND_MS = 20,		/* between two looks at all transfers, while a socket could not be watched */
+	SOCKETS_FIRST = 256, /* descriptors below which all are noted without more memory */
+	BLIND_MS = 20,	     /* between two looks at all transfers, while a socket could not be watched */
 };
 
 /* What the set has of a descriptor, as far as is known. */
@@ -144,7 +143,6 @@ static int set_up(struct reactor *reactor)
 		return ERR_MEMORY;
 	reactor->socket_count = SOCKETS_FIRST;
 	int failed = 0;
-	failed += curl_multi_setopt(reactor->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) != CURLM_OK;
 	failed += curl_multi_setopt(reactor->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK;
 	failed += curl_multi_setopt(reactor->multi, CURLMOPT_SOCKETDATA, reactor) != CURLM_OK;
 	failed += curl_multi_setopt(reactor->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK;

@@ -24,7 +24,10 @@ int reactor_new(struct reactor **ret_reactor) MUST_CHECK;
 /* After the last transfer has been removed. Closes the connections that were kept. NULL is fine. */
 void reactor_free(struct reactor *reactor);
 
-/* Its handle, to which the owner adds transfers, and from which it removes them, between turns. */
+/*
+ * Its handle, to which the owner adds transfers, and from which it removes them, between turns; how many connections are
+ * kept (CURLMOPT_MAXCONNECTS) is the owner's to say.
+ */
 CURLM *reactor_multi(struct reactor *reactor);
 
 /*

@@ -68,7 +68,8 @@ int worker_new(const struct worker_options *options, struct worker **ret_worker)
 static int keep_connections(struct worker *worker, const struct target *target)
 {
 	worker->connections_kept += (long)target->config->max_in_flight;
-	return curl_multi_setopt(worker->multi, CURLMOPT_MAXCONNECTS, worker->connections_kept) == CURLM_OK
+	return curl_multi_setopt(reactor_multi(worker->reactor), CURLMOPT_MAXCONNECTS, worker->connections_kept) ==
+			       CURLM_OK
 		       ? 0
 		       : ERR_MEMORY;
 }

@@ -222,6 +222,7 @@ static int make_statement(struct db *db, const char *sql, struct db_statement **
 	if (code != SQLITE_OK)
 		return sqlite_fail(db, code);
 	assert(s->handle != NULL && *rest == '\0');
+	assert(db->watch == NULL || strcasestr(sql, "replace") == NULL); /* SQLite would not tell of the row */
 	assert_parameters(s->handle);
 	s->db = db;
 	db->texts[db->count++] = sql;
@@ -236,22 +237,9 @@ int db_prepare(struct db *db, const char *sql, struct db_statement **ret_stateme
 	for (size_t i = 0; i < db->count && s == NULL; i++)
 		if (db->texts[i] == sql)
 			s = &db->statements[i];
-	if (s == NULL) {
-		if (db->count == LIMIT_DB_STATEMENTS) {
-			db->code = SQLITE_ERROR;
-			snprintf(db->message, sizeof(db->message), "more than %d statements", LIMIT_DB_STATEMENTS);
-			return ERR_LIMIT;
-		}
-		s = &db->statements[db->count];
-		int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle, &rest);
-		if (code != SQLITE_OK)
-			return sqlite_fail(db, code);
-		assert(s->handle != NULL && *rest == '\0');
-		assert(db->watch == NULL || strcasestr(sql, "replace") == NULL); /* SQLite would not tell of the row */
-		assert_parameters(s->handle);
-		s->db = db;
-		db->texts[db->count++] = sql;
-	}
+	int err = s == NULL ? make_statement(db, sql, &s) : 0;
+	if (err != 0)
+		return err;
 	assert(!s->in_use);
 	s->in_use = true;
 	s->err = 0;

@@ -43,31 +43,13 @@ bool trace_valid(const char *traceparent)
 	return hex(traceparent + FLAGS_AT, 2);
 }
 
-/*
- * Ids are many and no secret, and random bytes cost a system call however few they are: so a thread asks for those of
- * many ids at once. No byte is given out twice.
- */
-static void random_bytes(unsigned char *ret_bytes, size_t count)
-{
-	static _Thread_local unsigned char pool[32 * SPAN_BYTES];
-	static _Thread_local size_t left;
-
-	assert(count <= sizeof pool);
-	if (left < count) {
-		randombytes_buf(pool, sizeof pool);
-		left = sizeof pool;
-	}
-	left -= count;
-	memcpy(ret_bytes, pool + left, count);
-}
-
 /* Random bytes as hex; never all zero, which the specification reserves. */
 static void random_hex(char *ret_text, size_t size, size_t bytes)
 {
 	unsigned char random[TRACE_BYTES];
 
 	do {
-		random_bytes(random, bytes);
+		id_random(random, bytes);
 	} while (sodium_is_zero(random, bytes));
 	sodium_bin2hex(ret_text, size, random, bytes);
 }

@@ -68,7 +68,7 @@ static int describe(struct request_thread *thread, const char *token, char **ret
 	struct access access;
 	int64_t session_id = 0, generation = 0;
 
-	if (refresh_token_read(keys_secret(app->keys, SECRET_REFRESH), token, &session_id, &generation) == 0)
+	if (refresh_token_read(keys_refresh(app->keys), token, &session_id, &generation) == 0)
 		return describe_refresh(thread, session_id, generation, ret_answer);
 	int err = access_check_account(app, thread->db, token, &access, &account);
 	return err ? err : describe_access(app, &access, &account, ret_answer);

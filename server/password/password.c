@@ -36,10 +36,10 @@
 #include "config/clock.h"
 #include "config/limits.h"
 #include "config/log.h"
+#include "config/slice.h"
 #include "server/password/arena.h"
 #include "server/password/check.h"
 #include "server/password/normal.h"
-#include "config/slice.h"
 
 /*
  * A hash thread's turn on a core: longer than what other threads have by default, so that a token, a commit or a scrape

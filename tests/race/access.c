@@ -137,7 +137,7 @@ static void make_token(struct seat *seat, int64_t session_id)
 	memcpy(claims.subject, alice.public_id, sizeof(claims.subject));
 	id_new(claims.token_id, clock_now_ms());
 	buf_init(&token, LIMIT_TOKEN);
-	if (token_issue(app.config, keys_current(app.keys), &claims, &token) || token.len >= sizeof(seat->token))
+	if (token_issue(&app.issuer, keys_current(app.keys), &claims, &token) || token.len >= sizeof(seat->token))
 		fail("no token");
 	memcpy(seat->token, token.data, token.len + 1);
 	buf_release(&token);
@@ -179,7 +179,7 @@ int main(void)
 	app.store = opened.store;
 	app.committer = opened.committer;
 	(void)snprintf(alice.username, sizeof(alice.username), "alice");
-	if (committer_run(app.committer, add_user, &alice) ||
+	if (token_issuer_init(&app.issuer, &config) || committer_run(app.committer, add_user, &alice) ||
 		access_cache_new(64, store_changes(app.store), opened.metrics, &app.access_cache))
 		fail("can't start");
 	/* keys are made by whoever has the writer */
@@ -200,6 +200,7 @@ int main(void)
 		atomic_load(&used), atomic_load(&at_once), atomic_load(&late));
 	access_cache_free(app.access_cache);
 	keys_free(app.keys);
+	token_issuer_release(&app.issuer);
 	open_store_remove(&opened);
 	return atomic_load(&late) == 0 && atomic_load(&at_once) > SESSIONS ? 0 : 1;
 }

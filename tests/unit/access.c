@@ -49,7 +49,7 @@ static void make_token(void)
 	memcpy(claims.subject, alice.public_id, sizeof(claims.subject));
 	id_new(claims.token_id, clock_now_ms());
 	buf_init(&text, LIMIT_TOKEN);
-	cr_assert_eq(token_issue(&config, keys_current(app.keys), &claims, &text), 0);
+	cr_assert_eq(token_issue(&app.issuer, keys_current(app.keys), &claims, &text), 0);
 	(void)snprintf(token, sizeof(token), "%.*s", (int)text.len, text.data);
 	buf_release(&text);
 }
@@ -65,6 +65,7 @@ static void setup(void)
 	add_rows(store_writer(opened.store));
 	cr_assert_eq(committer_start(opened.store, opened.metrics, &opened.committer), 0);
 	app.config = &config;
+	cr_assert_eq(token_issuer_init(&app.issuer, &config), 0);
 	app.store = opened.store;
 	cr_assert_eq(access_cache_new(64, store_changes(opened.store), opened.metrics, &app.access_cache), 0);
 	cr_assert_eq(store_reader(opened.store, &reader), 0);
@@ -76,6 +77,7 @@ static void teardown(void)
 	db_close(reader);
 	access_cache_free(app.access_cache);
 	keys_free(app.keys);
+	token_issuer_release(&app.issuer);
 	open_store_remove(&opened);
 }
 
