@@ -180,8 +180,8 @@ static const struct option rows[] = {
 		.max = 1 << 20,
 		.fallback = "8KiB",
 		AT(http.header_bytes),
-		.doc = "request line and headers of one request; 431 above. Each connection that was used holds as "
-		       "much, and 8 KiB, in which cookies have a copy"},
+		.doc = "request line and headers of a request: 431 above. Each used connection holds as much and 8 "
+		       "KiB"},
 	{.path = "http.body_bytes",
 		.type = OPTION_SIZE,
 		.min = 1 << 10,
@@ -237,8 +237,8 @@ static const struct option rows[] = {
 		.max = 1000000,
 		.fallback = "1024",
 		AT(requests.other.queue),
-		.doc = "such requests that may wait for a thread, with the refreshes that wait for the store "
-		       "beyond one for each thread; more get 503"},
+		.doc = "such requests that may wait, for a thread or, beyond one for each, for the store; more get "
+		       "503"},
 	{.path = "requests.other.deadline",
 		.type = OPTION_DURATION,
 		.min = 1,
