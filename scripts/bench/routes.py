@@ -7,13 +7,12 @@ token after another by refresh.lua, which costs wrk more; so there are two hand-
 import concurrent.futures
 import json
 import os
-import subprocess
 import time
 
 from load import Timed, open_loop, wrk
 from measure import SINK_LATENCY_MS
 from peers import Missing, Redis, Script, node
-from processes import BUILD, SUPPORT, Failed, Process
+from processes import SUPPORT, Failed, Process
 from tables import Table
 
 CONNECTIONS = 64
@@ -52,12 +51,6 @@ class Signing:
     def stop(self):
         self.script.process.stop(10)
         self.redis.stop()
-
-
-def can_cache():
-    """Whether this build has a cache of verified tokens to be turned off."""
-    text = subprocess.run([str(BUILD / "tokenfirst"), "help", "config"], capture_output=True, text=True, timeout=20).stdout
-    return any(line.split()[:1] == ["token.cache"] for line in text.splitlines())
 
 
 def refresh_tokens(server, count):
@@ -109,15 +102,11 @@ def contests(bench, skipped):
              # each round uses its tokens up
              Contest("POST /token/refresh", cached, "/token/refresh", "refresh", lambda: refreshing(bench, cached),
                      "each token used once, fsync on")]
-    if can_cache():
-        uncached = bench.server("requests-uncached", None, more={"token": {"cache": 0}})
-        stops.append(uncached)
-        found.append(Contest("GET /me, cache", cached, "/me", "me", me, "tokens found in token.cache"))
-        me = {"TOKENFIRST_TOKEN": uncached.login()["access_token"]}
-        found.append(Contest("GET /me, no cache", uncached, "/me", "me", me, "token.cache 0: Ed25519 verified each time"))
-    else:
-        skipped["cache"] = "this build has no token.cache"
-        found.append(Contest("GET /me, no cache", cached, "/me", "me", me, "Ed25519 verified each time"))
+    uncached = bench.server("requests-uncached", None, more={"token": {"cache": 0}})
+    stops.append(uncached)
+    found.append(Contest("GET /me, cache", cached, "/me", "me", me, "tokens found in token.cache"))
+    me = {"TOKENFIRST_TOKEN": uncached.login()["access_token"]}
+    found.append(Contest("GET /me, no cache", uncached, "/me", "me", me, "token.cache 0: Ed25519 verified each time"))
     try:
         signing = Signing(bench.folder / "requests-fastify")
         stops.append(signing)
@@ -137,12 +126,9 @@ def report(bench, contests_by_name, skipped):
     bench.say(table.text())
 
 
-def ratios(bench, found, skipped):
+def ratios(bench, found):
     def ratio(name, one, against, target):
-        if one in found:
-            bench.result(name, found[one].rate() / found[against].rate(), "", target, higher=True)
-        else:
-            bench.results.skip(name, skipped["cache"])
+        bench.result(name, found[one].rate() / found[against].rate(), "", target, higher=True)
 
     ratio("POST /token/refresh ÷ hand-off, same generator", "POST /token/refresh", "hand-off, POST", 0.30)
     ratio("GET /me ÷ hand-off, token cached", "GET /me, cache", "hand-off, GET", 0.75)
@@ -199,7 +185,7 @@ def requests(bench):
     for one in stops:
         one.stop()
     report(bench, found, skipped)
-    ratios(bench, found, skipped)
+    ratios(bench, found)
     saturated(bench)
 
 
